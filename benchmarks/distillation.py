@@ -23,7 +23,7 @@ from spec.workload import find_workload
 _STUDENTS = {
     "taxi": ("hidden_units=8", "embedding_size=2", "training.epochs=4"),
     "digits": ("filters=6", "training.epochs=20"),
-    "mnist_small": ("network=dense", "training.epochs=4"),
+    "mnist_small": ("network=dense", "training.epochs=20", "training.early_stopping_patience=null"),
 }
 
 

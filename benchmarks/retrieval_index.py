@@ -103,7 +103,7 @@ def _entries(stock: Stock, top_k: int) -> Callable[[str], vector_index.Entry]:
             answers = function(*(tf.constant(given[one]) for one in inputs))
             return {one: value.numpy() for one, value in answers.items()}
 
-        return vector_index.Entry(inputs, call)
+        return vector_index.Entry(inputs, [], call)
 
     return entry
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import os
 import pathlib
 import re
 from collections.abc import Callable
 from typing import TypeAlias
 
 from landing import MOST_SPAN_DIGITS
+from spec import environment as env
+from spec.errors import InputError
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _MOST_DIGITS = 18
@@ -40,6 +43,22 @@ def add_cluster(command: argparse.ArgumentParser) -> None:
     """Adds `--site` and `--pools`."""
     add_site(command)
     command.add_argument("--pools", type=pathlib.Path, metavar="FILE", help="the pools (pools.yaml)")
+
+
+def add_record(command: argparse.ArgumentParser) -> None:
+    """Adds `--record`."""
+    command.add_argument(
+        "--record", type=pathlib.Path, metavar="DIR", help=f"the model server's record (default: {env.RECORD})"
+    )
+
+
+def record_of(options: argparse.Namespace) -> pathlib.Path:
+    """The folder that `--record` or the environment names."""
+    if record := options.record or os.environ.get(env.RECORD):
+        return pathlib.Path(record)
+    raise InputError(
+        f"--record names no folder, and {env.RECORD} is not set. It is where `trainyard serve --record` writes."
+    )
 
 
 def add_json(command: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components import progress
+from components.formats import figure
 from components.searched import values_in_words
 from pipelines.run import Display
 from pipelines.runners.results import ComponentResult, RunResult
@@ -169,6 +170,7 @@ def summary_lines(result: RunResult) -> list[str]:
         lines.append(f"metrics   {'  '.join(shown)}")
     if result.baseline:
         lines.append(f"baseline  {result.baseline['words']}")
+    lines += variant_lines(result.variants)
     if result.champion:
         c = result.champion
         lines.append(
@@ -223,6 +225,18 @@ def search_line(search: Mapping[str, Any]) -> str:
         f"{search['metric']} {search['value']:.4f} on held-out rows of train with {values}; trial {search['trial']} of "
         f"{sum(search['counts'].values())}, {epochs['spent']:,} of {epochs['full']:,} epochs"
     )
+
+
+def variant_lines(found: Mapping[str, Any] | None) -> list[str]:
+    """Each compressed variant: what it comes to, and its size and latency as shares of the model's own."""
+    if not found:
+        return []
+    return [
+        f"variant   {one['name']} ({one['method']}): {found['metric']} {figure(one['value'])} (the model "
+        f"{figure(found['original']['value'])}), {one['size']:.2f} of its size, {one['latency']['64']:.2f} of its "
+        "time for 64 rows"
+        for one in found["variants"]
+    ]
 
 
 def _metric(result: RunResult, name: str, value: float) -> str:

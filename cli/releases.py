@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import json
 
 from cli import arguments
 from cli.arguments import Commands
-from model_store import ModelStore, Release, StoreError
+from model_store import CARD_FILE, ModelStore, Release, StoreError
 from spec import exit_codes, home
 from spec.errors import InputError
 from spec.tasks import find
@@ -32,6 +33,18 @@ def add_commands(commands: Commands) -> None:
     _add_model_and_version(command, optional=True)
     command.add_argument("--json", action="store_true", help="release.json as it is")
     command.set_defaults(handler=_show)
+
+    command = actions.add_parser(
+        "card",
+        help="the model card: what people outside need to know of a release",
+        description="The model card of a release: use, data, figures, fairness, limits; as Markdown, or otherwise.",
+        epilog="examples:\n  trainyard release card taxi\n  trainyard release card taxi 3 --html > card.html",
+    )
+    _add_model_and_version(command, optional=True)
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--html", action="store_true", help="as a page for a browser")
+    form.add_argument("--json", action="store_true", help="as plain data, as it lies in the release")
+    command.set_defaults(handler=_card)
 
     command = actions.add_parser("verify", help="compare every byte with the digests of release.json")
     _add_model_and_version(command, optional=True)
@@ -134,12 +147,32 @@ def _show(options: argparse.Namespace) -> int:
     print(f"  parent    {release.parent or 'none'}")
     for use, one in release.built_on.items():
         print(f"  {use:<10}{one['model']}@{one['version']}, digest {one['digest']:.12}")
+    if release.variants:
+        print(f"  variants  {', '.join(release.variants)}")
     for name, value in _overall(release).items():
         print(f"  {name:<15}{value:.4f}")
     for gate in release.gates:
         print(f"  {'✓' if gate['passes'] else '✗'} {gate['summary']}")
     size = sum(f["bytes"] for f in release.files.values())
     print(f"  {len(release.files)} files, {size:,} bytes, digest {release.digest}")
+    return exit_codes.OK
+
+
+def _card(options: argparse.Namespace) -> int:
+    from components.report import card_page
+
+    store = _store()
+    release = store.resolve(options.model, _which(options.version))
+    if CARD_FILE not in release.files:
+        raise StoreError(
+            f"{release.model} version {release.version} was made by an earlier Trainyard and has no model card. Release it again."
+        )
+    text = store.read(release, CARD_FILE).decode()
+    if options.json:
+        print(text, end="")
+        return exit_codes.OK
+    page = card_page.html if options.html else card_page.markdown
+    print(page(json.loads(text), release.as_dict()), end="")
     return exit_codes.OK
 
 

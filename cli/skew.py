@@ -6,14 +6,11 @@ import argparse
 import dataclasses
 import datetime
 import json
-import os
-import pathlib
 
 from cli import arguments
 from cli.arguments import Commands
-from spec import environment as env
+from model_store import ModelStore
 from spec import exit_codes, home
-from spec.errors import InputError
 
 
 def add_commands(commands: Commands) -> None:
@@ -27,9 +24,7 @@ def add_commands(commands: Commands) -> None:
         "  trainyard skew taxi --since 24h --release canary --json",
     )
     command.add_argument("workload")
-    command.add_argument(
-        "--record", type=pathlib.Path, metavar="DIR", help=f"the model server's record (default: {env.RECORD})"
-    )
+    arguments.add_record(command)
     command.add_argument("--release", default="stable", help="label or version whose answers are looked at (stable)")
     command.add_argument(
         "--since", type=arguments.period, metavar="PERIOD", help="only requests of the last 45m, 24h or 7d"
@@ -42,18 +37,16 @@ def _skew(options: argparse.Namespace) -> int:
     from pipelines.runners import noise
     from pipelines.training_examples import training_examples
     from quality.history import Outcome
-    from quality.monitoring import SkewRequest, check_skew, save
+    from quality.monitoring import SkewRequest, check_skew, drift_series, save, tell_server
 
-    record = options.record or os.environ.get(env.RECORD)
-    if not record:
-        raise InputError(
-            f"--record names no folder, and {env.RECORD} is not set. It is where `trainyard serve --record` writes."
-        )
+    record = arguments.record_of(options)
+    version = ModelStore(home.store_uri()).resolve(options.workload, options.release).version
     since = None if options.since is None else datetime.datetime.now(datetime.UTC) - options.since
     with noise.to_log(home.home() / "monitoring" / "log.txt"):  # the first look at a release loads TensorFlow
-        request = SkewRequest(options.workload, pathlib.Path(record), options.release, since)
+        request = SkewRequest(options.workload, record, str(version), since)
         validation = check_skew(request, training_examples)
     page = save(validation)
+    tell_server(record, options.workload, "skew", drift_series(validation, version))
     if options.json:
         print(json.dumps({**dataclasses.asdict(validation), "page": str(page)}, ensure_ascii=False, default=str))
     else:

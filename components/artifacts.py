@@ -53,8 +53,14 @@ class ItemCatalogue(artifact.Artifact):
     TYPE_NAME = "ItemCatalogue"
 
 
+class ModelVariants(artifact.Artifact):
+    """Compressed variants of a model: a folder for each, by its name, like the model's own."""
+
+    TYPE_NAME = "ModelVariants"
+
+
 class RunReport(artifact.Artifact):
-    """About one run: `index.html`, a self-contained page, and `model_card.md`."""
+    """About one run: `index.html`, a self-contained page, and `model_card.html`."""
 
     TYPE_NAME = "RunReport"
 

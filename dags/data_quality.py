@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
@@ -14,17 +13,14 @@ from dags.assets import new_data, quality_report, span_pattern
 from dags.defaults import clock, workload_dag
 from dags.gates import add_gates
 from dags.links import report_links
-from dags.skew import SkewOperator
 from dags.skips import skipped
 from dags.spans import parse_span
 from landing import has_spans, locations, newest_finished
 from spec.workload import Workload
 
-SKEW_TIMEOUT = timedelta(minutes=30)
-
 
 def build_data_quality_dag(workload: Workload) -> DAG:
-    """The data-quality DAG of a workload: newest_span -> read_data -> a task for each gate, and publish_report; check_skew."""
+    """The data-quality DAG of a workload: newest_span -> read_data -> a task for each gate, and publish_report."""
     data, report = new_data(workload), quality_report(workload)
     cron = workload.schedule.quality_cron
     with workload_dag(
@@ -56,7 +52,6 @@ def build_data_quality_dag(workload: Workload) -> DAG:
         # Both the gates and the report are leaves: a refusal is announced, and the run is red.
         read, _ = add_gates(workload, newest_span(), data, trains=False)
         publish_report(read.output)
-        SkewOperator(task_id="check_skew", workload=workload.name, doc_md=_SKEW_DOC, execution_timeout=SKEW_TIMEOUT)
     return dag
 
 
@@ -100,8 +95,6 @@ would. Its results are cached: a retraining on the same span reuses them. **Owne
 | all green | The data passed the gates; their logs have the address of the page. |
 | `check_schema`, `check_quality`, `check_drift` red | That gate refused the data: a retraining on it would stop there too. |
 | `newest_span` skipped | No data has landed yet. |
-| `check_skew` red | Requests no longer look like the training data: the page shows which columns differ. |
-| `check_skew` skipped | The model server keeps no record of requests, or nothing is deployed. |
 """
 _SPAN_DOC = """\
 Chooses the newest complete span, or the run's `span` parameter.
@@ -110,10 +103,4 @@ Chooses the newest complete span, or the run's `span` parameter.
 _PUBLISH_DOC = """\
 Announces what was found (the quality-report asset): the gates' verdicts, good or bad, and the page's address.
 **If it fails:** Airflow's API was unreachable; clear it.
-"""
-_SKEW_DOC = """\
-Compares the requests of the last day (`trainyard serve --record`) with the training data of the stable release, column by column,
-and its answers with those on the test split: `trainyard skew`. Limits are `quality.skew` in workload.yaml.
-**If it fails:** its log has the columns and the page's address. Retrain on newer data, or find out which caller has changed.
-**If it is skipped:** no requests are recorded (TRAINYARD_RECORD), or no release is stable.
 """

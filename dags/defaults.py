@@ -75,6 +75,7 @@ def check_clocks(workload: Workload) -> None:
         ("schedule.cron", workload.schedule.cron),
         ("schedule.quality_cron", workload.schedule.quality_cron),
         ("batch.cron", workload.batch.cron),
+        ("monitoring.cron", workload.monitoring.cron),
     ):
         if cron is not None:
             clock(workload, cron, field)

@@ -15,6 +15,7 @@ from dags.data_quality import build_data_quality_dag
 from dags.defaults import check_clocks
 from dags.deploy import build_deploy_dag
 from dags.housekeeping import build_housekeeping_dag
+from dags.monitor import build_monitor_dag
 from dags.retrain import build_retrain_dag, runner_of
 from spec import environment as env
 from spec import home
@@ -27,6 +28,7 @@ _BUILDERS: dict[str, Callable[[Workload], DAG | None]] = {
     "retrain_": build_retrain_dag,
     "deploy_": build_deploy_dag,
     "data_quality_": build_data_quality_dag,
+    "monitor_": build_monitor_dag,
     "batch_predict_": build_batch_predict_dag,
 }
 _SITE_BUILDERS: dict[str, Callable[[], DAG]] = {

@@ -1,9 +1,7 @@
-"""Compares the stable release's requests with its training data: `trainyard skew`, once a day."""
+"""Compares the stable release's requests with its training data: `trainyard skew`."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Context
@@ -11,9 +9,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from dags.links import DATA_QUALITY, pages_of, report_links
 from dags.operators import TrainyardOperator, last_json_object, read_outcome
+from dags.recorded import nothing_recorded
 from dags.skips import skipped
-from spec import environment as env
-from spec import exit_codes, home
+from spec import exit_codes
 
 PERIOD = "24h"
 
@@ -26,7 +24,7 @@ class SkewOperator(TrainyardOperator):
         self.workload = workload
 
     def execute(self, context: Context) -> dict[str, Any]:
-        if reason := self._nothing_to_compare():
+        if reason := nothing_recorded(self.workload):
             raise skipped(f"{self.workload}: {reason}")
         finished = self.finished(["skew", self.workload, "--since", PERIOD, "--json"])
         found = last_json_object(finished.stdout)
@@ -43,13 +41,3 @@ class SkewOperator(TrainyardOperator):
             raise AirflowFailException(str(found["headline"]))
         self.log.info("%s", found["headline"])
         return {"headline": found["headline"], "outcome": found["outcome"], "reports": report_links(reports)}
-
-    def _nothing_to_compare(self) -> str:
-        from model_store import ModelStore
-
-        folder = os.environ.get(env.RECORD)
-        if not folder:
-            return f"no record of requests is kept ({env.RECORD})"
-        if "stable" not in ModelStore(home.store_uri()).labels(self.workload):
-            return "no release is stable"
-        return "" if any((Path(folder) / self.workload).glob("*.jsonl")) else f"{folder} has no requests of it"

@@ -25,6 +25,7 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
 FROM system AS app
 ARG SOURCE_DATE_EPOCH=315532800
 COPY airflow_kubeflow /image/opt/trainyard/airflow_kubeflow
+COPY answering /image/opt/trainyard/answering
 # Of the components their records alone are loaded, and the classes of the tasks.
 COPY components /image/opt/trainyard/components
 COPY dags /image/opt/trainyard/dags

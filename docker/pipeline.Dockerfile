@@ -21,6 +21,7 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
 
 FROM system AS app
 ARG SOURCE_DATE_EPOCH=315532800
+COPY answering /image/opt/trainyard/answering
 COPY benchmarks /image/opt/trainyard/benchmarks
 COPY cli /image/opt/trainyard/cli
 COPY components /image/opt/trainyard/components

@@ -20,6 +20,7 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
 
 FROM system AS app
 ARG SOURCE_DATE_EPOCH=315532800
+COPY answering /image/opt/trainyard/answering
 COPY model_store /image/opt/trainyard/model_store
 COPY serving /image/opt/trainyard/serving
 COPY spec /image/opt/trainyard/spec

@@ -20,15 +20,25 @@ Example:
 
 from model_store._errors import StoreError
 from model_store._labels import CANARY, STABLE, HistoryEntry, Label
-from model_store._release import KERAS_FILE, RELEASE_FILE, Release, ReleaseDraft
+from model_store._release import (
+    CARD_FILE,
+    KERAS_FILE,
+    RELEASE_FILE,
+    VARIANTS_FOLDER,
+    Release,
+    ReleaseDraft,
+    variants_in,
+)
 from model_store._signing import Keys
 from model_store._store import ModelStore
 
 __all__ = [
     "CANARY",
+    "CARD_FILE",
     "KERAS_FILE",
     "RELEASE_FILE",
     "STABLE",
+    "VARIANTS_FOLDER",
     "HistoryEntry",
     "Keys",
     "Label",
@@ -36,4 +46,5 @@ __all__ = [
     "Release",
     "ReleaseDraft",
     "StoreError",
+    "variants_in",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 import re
@@ -9,7 +10,16 @@ from collections.abc import Collection
 
 from model_store import _fetch, _folders
 from model_store._errors import StoreError, reading
-from model_store._labels import STABLE, HistoryEntry, Label, read_history, read_labels, rolled_back, stable_before
+from model_store._labels import (
+    STABLE,
+    HistoryEntry,
+    Label,
+    read_history,
+    read_labels,
+    rolled_back,
+    stable_before,
+    stable_by_rollback,
+)
 from model_store._release import RELEASE_FILE, Release, parse_release, release_problems
 from model_store._signing import Keys
 from spec.errors import InputError
@@ -116,6 +126,10 @@ class Catalogue:
         """When and why a version was taken out of service; None if it was not, or is stable again since."""
         return rolled_back(self.history(model), version)
 
+    def stable_by_rollback(self, model: str) -> HistoryEntry | None:
+        """The rollback that made the present stable release stable; None if it was promoted."""
+        return stable_by_rollback(self.history(model))
+
     def stable_before(self, model: str) -> int | None:
         """The version that `rollback` would go back to; None if there is none, or no stable release."""
         current = self.labels(model).get(STABLE)
@@ -153,7 +167,7 @@ class Catalogue:
 
         Args:
             folder: a remote release is copied to `<folder>/<model>/<version>`; a good copy there is used again.
-            without: files that need not be copied, such as `KERAS_FILE` where the SavedModel is served.
+            without: files, and folders of files, that need not be copied, such as `KERAS_FILE` where the SavedModel is served.
 
         Returns:
             The SavedModel's folder; in a local store the release itself, not a copy: never write to it.
@@ -167,6 +181,20 @@ class Catalogue:
             return _fetch.download(self._files, release, pathlib.Path(folder), self._keys, without)
         self._insist_intact(model, version)
         return local
+
+    def read(self, release: Release, name: str) -> bytes:
+        """A file of a release, as it was published.
+
+        Raises:
+            StoreError: the release has no such file, or it is not what was published.
+        """
+        if name not in release.files:
+            raise StoreError(f"{release.model} version {release.version} has no {name}.")
+        with reading(f"{release.uri}/{name}"):
+            content = self._files.read(f"{release.model}/{release.version}/{name}")
+        if hashlib.sha256(content).hexdigest() != release.files[name]["sha256"]:
+            raise StoreError(f"{release.uri}/{name} is not what was published. Restore it from a copy.")
+        return content
 
     def _insist_intact(self, model: str, version: int) -> None:
         if problems := self.verify(model, version):

@@ -18,13 +18,17 @@ def compare(files: Files, folder: str, release: Release, without: Collection[str
     """What differs between the files of a folder and a release's manifest, in words; some files are not asked about."""
     present = files.files(folder)
     present.pop(RELEASE_FILE, None)
-    wanted = {name: expected for name, expected in release.files.items() if name not in without}
+    wanted = {name: expected for name, expected in release.files.items() if not _is_left_out(name, without)}
     problems = [f"{name} is missing" for name in wanted if name not in present]
     problems += [f"{name} was added after publishing" for name in present if name not in release.files]
     for name, expected in wanted.items():
         if name in present and (found := _difference(files, f"{folder}/{name}", present[name], expected)):
             problems.append(f"{name} was changed after publishing ({found})")
     return problems
+
+
+def _is_left_out(name: str, without: Collection[str]) -> bool:
+    return any(name == one or name.startswith(f"{one}/") for one in without)
 
 
 def _difference(files: Files, path: str, size: int, expected: dict[str, object]) -> str | None:
@@ -55,7 +59,7 @@ def download(
         return folder / remote
     aside = f"{release.model}/.fetching-{uuid.uuid4().hex}"
     try:
-        for name in release.files.keys() - set(without):
+        for name in (one for one in release.files if not _is_left_out(one, without)):
             files.copy_out(f"{remote}/{name}", folder / aside / name)
         if problems := compare(cache, aside, release, without):
             raise StoreError(f"{release.uri} is not what was published: {'; '.join(problems[:3])}.")

@@ -30,6 +30,7 @@ ROLLBACK = "rollback"
 SET = "set"
 REMOVE = "remove"
 DELETE = "delete"
+_MADE_STABLE = (PROMOTE, ROLLBACK, f"{SET} {STABLE}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,7 +183,7 @@ def stable_before(history: Sequence[HistoryEntry], current: int, versions: Colle
     """
     line: list[int] = []
     for entry in history:
-        if entry.version is None or entry.action not in (PROMOTE, ROLLBACK, f"{SET} {STABLE}"):
+        if entry.version is None or entry.action not in _MADE_STABLE:
             continue
         if entry.action == ROLLBACK and entry.version in line:
             del line[line.index(entry.version) :]
@@ -192,6 +193,12 @@ def stable_before(history: Sequence[HistoryEntry], current: int, versions: Colle
     return next((version for version in reversed(line) if version in versions), None)
 
 
+def stable_by_rollback(history: Sequence[HistoryEntry]) -> HistoryEntry | None:
+    """The last change of the stable label, if it was a rollback."""
+    moves = [entry for entry in history if entry.action in _MADE_STABLE]
+    return moves[-1] if moves and moves[-1].action == ROLLBACK else None
+
+
 def rolled_back(history: Sequence[HistoryEntry], version: int) -> HistoryEntry | None:
     """The entry by which a version was taken out of service; None if it never was, or became stable again since.
 
@@ -199,7 +206,7 @@ def rolled_back(history: Sequence[HistoryEntry], version: int) -> HistoryEntry |
     """
     found = None
     for entry in history:
-        if entry.version == version and entry.action in (PROMOTE, ROLLBACK, f"{SET} {STABLE}"):
+        if entry.version == version and entry.action in _MADE_STABLE:
             found = None
         elif entry.previous == version and (entry.action == ROLLBACK or entry.action.startswith(f"{WITHDRAW} ")):
             found = entry

@@ -19,6 +19,10 @@ from model_store._signing import Keys
 RELEASE_FILE = "release.json"
 KERAS_FILE = "assets.extra/model.keras"
 """Of a release: the model as Keras keeps it, for people; whoever serves or judges the SavedModel can do without."""
+VARIANTS_FOLDER = "assets.extra/variants"
+"""Of a release: compressed variants of the model, each a folder like the release's own."""
+CARD_FILE = "assets.extra/model_card.json"
+"""Of a release: its model card, as plain data."""
 # Fields that came later, with what they are in releases without them: `release.json` then does not have them.
 _ADDED: dict[str, Any] = {"code_digest": "", "search": {}, "privacy": {}, "built_on": {}}
 
@@ -85,6 +89,12 @@ class Release(ReleaseDraft):
     seal: str
     signature: dict[str, str] | None = None
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The names of its compressed variants."""
+        parts = (pathlib.PurePosixPath(name).parts for name in self.files if name.startswith(f"{VARIANTS_FOLDER}/"))
+        return tuple(dict.fromkeys(sorted(one[2] for one in parts)))
+
     def as_dict(self) -> dict[str, Any]:
         """All fields, `uri` included, ready for JSON."""
         return dataclasses.asdict(self)
@@ -97,6 +107,12 @@ class Release(ReleaseDraft):
         if self.signature is None:
             del document["signature"]
         return canonical_json(document)
+
+
+def variants_in(release: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The folders of a release's compressed variants, by name."""
+    folder = release / VARIANTS_FOLDER
+    return {one.name: one for one in sorted(folder.iterdir())} if folder.is_dir() else {}
 
 
 def seal_release(

@@ -130,6 +130,7 @@ def _recall(file: pathlib.Path, memo_key: str, result: RunResult) -> bool:
         "warnings",
         "champion",
         "search",
+        "variants",
         "release",
         "span",
         "quarantine",

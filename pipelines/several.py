@@ -27,6 +27,7 @@ from spec.workload import Workload, WorkloadError, find_workload, workload_names
 
 ROWS, EPOCHS = 2_000, 2
 """What a quick run takes at most: rows of each split, and epochs."""
+_ANY_LOSS = 1e9
 _NEVER_ENOUGH = 10**9  # rows that it takes to judge a bound
 # What would lead out of a home of its own; `home()` is what all of them default to.
 _ELSEWHERE = (env.DATA, env.STORE, env.HISTORY, env.METADATA, env.CHECKPOINTS, env.REPORTS_URL)
@@ -134,11 +135,17 @@ def quick_parameters(workload: Workload) -> tuple[str, ...]:
     judges = [f"evaluation.judge={judge}@stable" for judge in _judges(workload)]
     bounds = [one.model_dump(mode="json") | {"min_rows": _NEVER_ENOUGH} for one in workload.evaluation.thresholds]
     search = ["training.search.trials=2", "training.search.parallel=1"] if workload.training.search else []
+    limits = {"max_loss": _ANY_LOSS, "max_size": 100, "max_latency": None}
+    made = [
+        one.model_dump(mode="json") | limits | ({"epochs": 1} if one.method == "pruned" else {})
+        for one in workload.export.variants
+    ]
     return (
         f"training.epochs={min(EPOCHS, workload.training.epochs)}",
         f"evaluation.thresholds={json.dumps(bounds)}",
         "evaluation.not_judged=warn",
         "quality.fail_on=never",
+        *([f"export.variants={json.dumps(made)}"] if made else []),
         *judges,
         *search,
     )

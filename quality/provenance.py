@@ -18,7 +18,7 @@ from components import code_files
 from spec import environment as env
 from spec import home
 
-ROOMS = ("components", "landing", "model_store", "pipelines", "quality", "spec", "storage", "vector_index")
+ROOMS = ("answering", "components", "landing", "model_store", "pipelines", "quality", "spec", "storage", "vector_index")
 """What a run imports."""
 NOT_PRODUCT = ("workloads",)
 """In pipelines/: a workload's own folder is looked at by itself, and the others play no part in its runs."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import dataclasses
 import json
 import re
@@ -17,6 +18,7 @@ import numpy as np
 import orjson
 
 from serving._errors import BadRequestError
+from serving._lossless import has_booleans, most_whole, objection
 from serving._signature import TensorInfo, show_shape
 from spec.pictures import too_large
 
@@ -24,26 +26,40 @@ Arrays = dict[str, "np.ndarray[Any, Any]"]
 _Where = Callable[[tuple[int, ...]], str]
 
 _IMAGES = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")  # how a JPEG, a PNG, a GIF and a WebP begin in base64
+_FIELDS = (b'"instances"', b'"inputs"', b'"examples"', b'"context"', b'"signature_name"')
+_MOST_NESTED = 32  # lists in lists; NumPy and TensorFlow take few more
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _TAKES = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "V": "fiu"}  # V: bfloat16 and similar
 _EXPECTED = {"f": "a number", "i": "a whole number", "u": "a whole number", "b": "true or false", "V": "a number"}
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """The object in a request body. NaN and Infinity are accepted, as by TF Serving."""
+    """The object in a request body. As in TF Serving, NaN, Infinity and a byte order mark are read, and of equal keys the first."""
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        try:
-            if b"NaN" not in body and b"Infinity" not in body:
-                raise ValueError(error)
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            raise BadRequestError(f"the body is not valid JSON: {error}.") from None
+        document = _parse(body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError(f"the body is not valid JSON: {error}.") from None
     if not isinstance(document, dict):
         raise BadRequestError(
             f'the body must be a JSON object, e.g. {{"instances": [...]}}. Received: {_show(document)}'
         )
+    return document
+
+
+def _parse(body: bytes) -> Any:
+    if all(body.count(field) < 2 for field in _FIELDS):
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            if b"NaN" not in body and b"Infinity" not in body:
+                raise
+    document = json.loads(body, object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+    try:
+        orjson.dumps(document)
+    except TypeError as error:
+        if "surrogates" in str(error):  # half a character, which no encoding has
+            raise ValueError(error) from None
     return document
 
 
@@ -207,22 +223,29 @@ def _fill_nulls(values: list[Any], info: TensorInfo, where: _Where) -> list[Any]
 
 
 def _numbers(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
+    if (takes := _TAKES.get(info.dtype.kind)) is None:
+        raise BadRequestError(f"{where(())}: JSON has no numbers of type {info.dtype}. Ask by gRPC.")
     try:
         array = np.array(values)
-    except (ValueError, OverflowError):  # lists of unequal length, or an integer beyond 64 bits
+    except (ValueError, OverflowError, RecursionError):  # lists of unequal length, or an integer beyond 64 bits
         array = np.empty((), dtype=object)
-    if array.size and array.dtype.kind not in _TAKES[info.dtype.kind]:
+    kind = info.dtype.kind
+    if array.size and (
+        array.dtype.kind not in takes
+        or (kind != "b" and ((array == 0) | (array == 1)).any() and has_booleans(values, array.ndim))
+    ):
         _raise_type(values, info, where)
         _raise_shape(values, info, where)
-    if info.dtype.kind in "iu" and array.size:
+    if kind in "iu" and array.size:
         bounds = np.iinfo(info.dtype)
         if int(array.min()) < bounds.min or int(array.max()) > bounds.max:
             raise BadRequestError(f"{where(())}: a whole number is outside the range of {info.dtype}.")
+    elif kind in "fV" and (np.abs(array.astype(np.float64)) > most_whole(info.dtype)).any():
+        for path, value in _leaves(values):
+            if wrong := objection(value, info.dtype):
+                raise BadRequestError(f"{where(path)}: {wrong}. Received: {_show(value)}")
     with np.errstate(over="ignore"):
-        cast = array.astype(info.dtype)
-    if info.dtype.kind == "f" and np.isinf(cast).sum() != np.isinf(array).sum():
-        raise BadRequestError(f"{where(())}: a number is outside the range of {info.dtype}.")
-    return cast
+        return array.astype(info.dtype)
 
 
 def _strings(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
@@ -268,9 +291,10 @@ def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
 
 
 def decode_b64(value: Mapping[str, Any], where: str) -> bytes:
-    """The bytes of TF Serving's `{"b64": "..."}`."""
+    """The bytes of TF Serving's `{"b64": "..."}`, with or without the padding at its end."""
     try:
-        return base64.b64decode(value["b64"], validate=True)
+        text = value["b64"]
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError, TypeError):
         raise BadRequestError(
             f"{where}: the value of b64 is not valid base64. Received: {_show(value['b64'])}"
@@ -286,6 +310,8 @@ def hint_at_base64(arrays: Arrays) -> str:
 
 
 def _leaves(values: Any, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
+    if len(path) > _MOST_NESTED:
+        raise BadRequestError(f"lists are nested more than {_MOST_NESTED} deep.")
     if isinstance(values, list):
         for index, value in enumerate(values):
             yield from _leaves(value, (*path, index))
@@ -377,7 +403,10 @@ def _is_b64(value: Any) -> bool:
 
 
 def _show(value: Any) -> str:
-    text = json.dumps(value, default=str)
+    try:
+        text = json.dumps(value, default=str)
+    except RecursionError:
+        text = "lists in lists"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -467,9 +496,9 @@ def encode_classify(classes: np.ndarray[Any, Any] | None, scores: np.ndarray[Any
     """The answer to a classify request: for each example a list of [class, score]; "" for a class without a name."""
     labels = np.full(scores.shape, b"", dtype=object) if classes is None else classes
     rows = zip(_text(labels.tolist(), binary=False), scores, strict=True)
-    return _dump({"result": [list(zip(names, row, strict=True)) for names, row in rows]}, {"scores": scores})
+    return _dump({"results": [list(zip(names, row, strict=True)) for names, row in rows]}, {"scores": scores})
 
 
 def encode_regress(values: np.ndarray[Any, Any]) -> bytes:
     """The answer to a regress request: one number for each example."""
-    return _dump({"result": values}, {"outputs": values})
+    return _dump({"results": values}, {"outputs": values})

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from spec.words import one_line
 
+_MOST_CHARACTERS = 1000  # what a caller sent may stand in a message
+
 
 class ServingError(Exception):
     """What is wrong with a request, or with the server at the moment, in one line.
@@ -21,7 +23,7 @@ class ServingError(Exception):
     retry_after: ClassVar[int | None] = None
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
+        super().__init__(one_line(message, _MOST_CHARACTERS))
 
 
 class BadRequestError(ServingError):

@@ -12,8 +12,11 @@ from google.protobuf.message import DecodeError
 
 from serving._codec import _is_b64, _show, decode_b64
 from serving._errors import BadRequestError
+from serving._lossless import objection
 from serving._signature import Feature
 from spec.pictures import may_hold_picture, too_large
+
+_FLOAT32 = np.dtype(np.float32)
 
 
 def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]) -> np.ndarray[Any, Any]:
@@ -65,7 +68,7 @@ def _serialize(example: Any, context: Mapping[str, Any], features: Mapping[str, 
         if unknown := merged.keys() - features.keys():
             raise BadRequestError(f"{where}: there is no feature {sorted(unknown)[0]!r}. Known: {', '.join(features)}")
         for name, feature in features.items():
-            if _is_missing(merged.get(name), feature):
+            if merged.get(name) == [] or _is_missing(merged.get(name), feature):
                 merged[name] = None
             if merged.get(name) is None and not feature.nullable:
                 raise BadRequestError(
@@ -89,6 +92,11 @@ def _set(target: Any, value: Any, feature: Feature | None, where: str) -> None:
     values = value if isinstance(value, list) else [value]
     if feature is not None and feature.booleans:
         values = [feature.booleans[item] if isinstance(item, bool) else item for item in values]
+    elif feature is None or feature.dtype == "int64":
+        values = [int(item) if isinstance(item, bool) else item for item in values]
+    if not values:
+        target.SetInParent()
+        return
     if all(isinstance(item, str) or _is_b64(item) for item in values):
         found = "string"
     elif all(isinstance(item, int) and not isinstance(item, bool) for item in values):
@@ -112,4 +120,7 @@ def _set(target: Any, value: Any, feature: Feature | None, where: str) -> None:
                 f"{where}: a whole number is outside the range of int64. Received: {_show(value)}"
             ) from None
     else:
+        for item in values:
+            if wrong := objection(item, _FLOAT32):
+                raise BadRequestError(f"{where}: {wrong}. Received: {_show(item)}")
         target.float_list.value.extend(float(item) for item in values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ from tensorflow_serving.apis import (
 from serving._codec import by_input
 from serving._errors import BadRequestError, ServingError
 from serving._inference import METADATA, Call, Inference, Request
+from serving._request_ids import HEADER, request_id
 from serving._servable import CLASSIFY, REGRESS
 from serving._status import SIGNATURE_DEF, signature_def_map, status_response
 
@@ -44,6 +46,7 @@ _FIELDS = {
     tf.uint8: "int_val",
     tf.bool: "bool_val",
 }
+_MOST_REPEATED = 1 << 20
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
@@ -105,10 +108,12 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
     def _answer(
         self, method: str, spec: model_pb2.ModelSpec, context: grpc.ServicerContext, answer: Callable[[Call], _Response]
     ) -> _Response:
+        asked = request_id(dict(context.invocation_metadata()).get(HEADER))
+        context.set_trailing_metadata(((HEADER, asked),))
         try:
             self._inference.admit()
             try:
-                return self._inference.answer(Request("grpc", method, spec.name, *_wanted(spec)), answer)
+                return self._inference.answer(Request(asked, "grpc", method, spec.name, *_wanted(spec)), answer)
             finally:
                 self._inference.leave()
         except ServingError as error:
@@ -206,12 +211,27 @@ def _proto(array: np.ndarray[Any, Any]) -> Any:
     return proto
 
 
-def _array(name: str, proto: Any) -> np.ndarray[Any, Any]:
+def _array(name: str, proto: tensor_pb2.TensorProto) -> np.ndarray[Any, Any]:
+    _insist_on_values(name, proto)
     try:
         array: np.ndarray[Any, Any] = tf.make_ndarray(proto)
     except (ValueError, TypeError, OverflowError) as error:
         raise BadRequestError(f"input {name!r} is not a valid TensorProto: {error}") from None
     return array
+
+
+def _insist_on_values(name: str, proto: tensor_pb2.TensorProto) -> None:
+    """Raises BadRequestError where a tensor would be far larger than its message: the last value is repeated up to the shape."""
+    sizes = [dim.size for dim in proto.tensor_shape.dim]
+    if any(size < 0 for size in sizes):
+        raise BadRequestError(f"input {name!r}: a shape has no negative sizes. Received: {sizes}")
+    wanted = math.prod(sizes)
+    given = sum(len(values) for field, values in proto.ListFields() if field.name.endswith("_val"))
+    if not proto.tensor_content and given < wanted and wanted > _MOST_REPEATED:
+        raise BadRequestError(
+            f"input {name!r}: shape {sizes} has {wanted:,} values, and {given:,} are given; more than {_MOST_REPEATED:,} have to be "
+            "given one by one."
+        )
 
 
 def _examples(given: input_pb2.Input) -> np.ndarray[Any, Any]:

@@ -18,6 +18,7 @@ from serving._metrics import Metrics
 from serving._models import ModelManager
 from serving._record import RequestRecord
 from serving._servable import Servable, Signature
+from spec.signatures import EXPLAIN
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
@@ -26,17 +27,20 @@ METADATA = "metadata"
 
 
 class Call:
-    """A request in progress: which version answers, its inputs and its outputs."""
+    """A request in progress: which version answers, its inputs, its outputs, and whether these are predictions."""
 
-    def __init__(self, servable: Servable, label: str) -> None:
+    def __init__(self, request_id: str, servable: Servable, label: str) -> None:
+        self.request_id = request_id
         self.servable = servable
         self.label = label
         self.inputs: Arrays = {}
         self.outputs: Arrays = {}
+        self.predicts = True
 
     def run(self, signature: Signature, arrays: Arrays) -> Arrays:
         """Runs a signature on raw features."""
         self.outputs = self.servable.run(signature, arrays)
+        self.predicts = signature.name != EXPLAIN
         if not signature.takes_examples:
             self.inputs = arrays
         return self.outputs
@@ -60,6 +64,7 @@ class Call:
 class Request:
     """What a request asks for."""
 
+    id: str
     protocol: str
     method: str
     model: str
@@ -142,7 +147,7 @@ class Inference:
         try:
             servable, label = self.manager.find(request.model, request.version, request.label)
             names = (servable.model, str(servable.version), label)
-            call = Call(servable, label)
+            call = Call(request.id, servable, label)
             with servable.in_use():
                 answer = work(call)
         except ServingError as error:
@@ -160,7 +165,7 @@ class Inference:
         self, lane: CanaryLane, canary: Servable, request: Request, work: Callable[[Call], _Answer]
     ) -> _Answer:
         started = time.perf_counter()
-        call = Call(canary, _CANARY)
+        call = Call(request.id, canary, _CANARY)
         names = (canary.model, str(canary.version), _CANARY)
 
         def attempt() -> _Answer:
@@ -211,12 +216,12 @@ class Inference:
 
     def _observe(self, call: Call) -> None:
         """Counts and records an answer; failures here must not cost the caller the answer."""
-        if not call.outputs:
+        if not (call.outputs and call.predicts):
             return
         try:
             self.metrics.count_predictions(call.servable.model, call.servable.version, call.outputs)
             if self._record is not None and call.inputs:
-                self._record.offer(call.servable, call.label, call.inputs, call.outputs)
+                self._record.offer(call.request_id, call.servable, call.label, call.inputs, call.outputs)
         except Exception:
             _log.exception("%s version %d: an answer could not be counted", call.servable.model, call.servable.version)
 

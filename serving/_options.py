@@ -133,9 +133,9 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--record-rate",
         type=_fraction,
-        default=0.1,
+        default=os.environ.get(env.RECORD_RATE) or "0.1",
         metavar="R",
-        help="share of the requests recorded (default %(default)s)",
+        help=f"share of the requests recorded, chosen by their ids (default: {env.RECORD_RATE}, else 0.1)",
     )
     add(
         "--record-mb",

@@ -2,7 +2,7 @@
 
 JSON lines in segments, `<folder>/<model>/<time>-<pid>.jsonl`, one line per row:
 
-    {"at": "2026-01-31T09:30:00.123+00:00", "model": "taxi", "version": 3, "label": "stable",
+    {"at": "2026-01-31T09:30:00.123+00:00", "request_id": "8c5fb2", "row": 0, "model": "taxi", "version": 3, "label": "stable",
      "columns": {"fare": 9.5, "company": null}, "prediction": {"label": "1", "probability": 0.69}}
 
 A request never waits for the record: rows that do not fit into the queue are dropped and counted.
@@ -14,12 +14,12 @@ import base64
 import contextlib
 import dataclasses
 import datetime
+import hashlib
 import logging
 import math
 import os
 import pathlib
 import queue
-import random
 import threading
 import time
 from collections.abc import Collection, Mapping
@@ -48,7 +48,7 @@ class RecordOptions:
     """How much is recorded.
 
     Attributes:
-        rate: share of the requests to record.
+        rate: share of the requests to record, chosen by `is_sampled`.
         max_bytes: total size of a model's segments; the oldest are deleted first.
         max_seconds: older segments are deleted.
         exclude: columns that are never written, in addition to those that the schema marks as personal.
@@ -64,6 +64,7 @@ class RecordOptions:
 @dataclasses.dataclass(frozen=True)
 class _Rows:
     at: datetime.datetime
+    request_id: str
     servable: Servable
     label: str
     inputs: Arrays
@@ -81,16 +82,16 @@ class RequestRecord:
         self._stop = threading.Event()
         self._failing = ""
         self._expired_at = -_EXPIRE_SECONDS
-        self._random = random.Random()  # noqa: S311 - a sample, not a secret
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
         self._thread.start()
 
-    def offer(self, servable: Servable, label: str, inputs: Arrays, outputs: Arrays) -> None:
-        """May add a request to the sample; returns at once."""
-        if not servable.features or self._random.random() >= self._options.rate:
+    def offer(self, request_id: str, servable: Servable, label: str, inputs: Arrays, outputs: Arrays) -> None:
+        """Adds a request to the sample, if it belongs there; returns at once."""
+        if not servable.features or not is_sampled(request_id, self._options.rate):
             return
+        at = datetime.datetime.now(datetime.UTC)
         try:
-            self._queue.put_nowait(_Rows(datetime.datetime.now(datetime.UTC), servable, label, inputs, outputs))
+            self._queue.put_nowait(_Rows(at, request_id, servable, label, inputs, outputs))
         except queue.Full:
             self._rows.labels(servable.model, "dropped").inc()
 
@@ -160,6 +161,16 @@ class RequestRecord:
                         path.unlink()
 
 
+def is_sampled(request_id: str, rate: float) -> bool:
+    """Whether a request belongs to a sample of this share.
+
+    By a hash of its id and not at random: whoever gives the ids can tell which predictions are kept, and so which labels are worth
+    having; every server of a model keeps the same requests.
+    """
+    digest = hashlib.blake2b(request_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < rate * 2**64
+
+
 @dataclasses.dataclass(frozen=True)
 class _Segment:
     path: pathlib.Path
@@ -186,6 +197,7 @@ def describe(rows: _Rows, exclude: Collection[str] = ()) -> list[bytes]:
     count = min([MOST_ROWS, *(array.shape[0] for array in arrays if array.ndim)])
     head = {
         "at": rows.at.isoformat(timespec="milliseconds"),
+        "request_id": rows.request_id,
         "model": rows.servable.model,
         "version": rows.servable.version,
         "label": rows.label,
@@ -193,6 +205,7 @@ def describe(rows: _Rows, exclude: Collection[str] = ()) -> list[bytes]:
     return [
         orjson.dumps(
             head
+            | {"row": row}
             | {"columns": {name: _column(rows.inputs, name, feature, row) for name, feature in features.items()}}
             | {"prediction": {name: _plain(array[row]) for name, array in rows.outputs.items() if array.ndim}}
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,6 +22,7 @@ from serving._examples import decode_examples
 from serving._forms import decode_form, is_form, parse_form, signature_name
 from serving._inference import Call, Inference
 from serving._inference import Request as Asked
+from serving._request_ids import HEADER, request_id
 from serving._servable import CLASSIFY, REGRESS
 from serving._status import metadata_response, status_response, to_json
 
@@ -51,31 +53,40 @@ class RestApi:
                 Route("/healthz", self._healthz),
                 Route("/livez", self._livez),
                 Route("/metrics", self._prometheus),
-                Route("/v1/models/{rest:path}", self._models, methods=["GET", "POST"]),
+                Route("/monitoring/prometheus/metrics", self._prometheus),  # TF Serving's default
+                Route("/v1/models/{rest:path}", self._models, methods=["GET", "HEAD", "POST"]),
             ],
             exception_handlers={404: _not_found, 405: _not_allowed, 500: _broken},
         )
+        self.app.router.redirect_slashes = False  # to wherever the caller's Host header says
 
     async def _models(self, request: Request) -> Response:
+        asked = request_id(request.headers.get(HEADER))
         try:
-            match = _TARGET.fullmatch(request.url.path)
-            if match is None:
-                raise NotFoundError(
-                    f"malformed path {request.url.path}. Expected /v1/models/<model>[/versions/<n>|/labels/<label>]"
-                    "[:predict|:classify|:regress|/metadata]"
-                )
-            version = _version(match["version"])
-            if match["method"]:
-                return await self._infer(request, match["method"], match["model"], version, match["label"])
-            if request.method != "GET":
-                return _error(405, f"{request.url.path} is asked with GET. Did you mean {request.url.path}:predict?")
-            return self._describe(match, version)
+            response = await self._answered(request, asked)
         except ServingError as error:
-            return _error(error.http_status, str(error), error.retry_after)
+            response = _error(error.http_status, str(error), error.retry_after)
+        response.headers[HEADER] = asked
+        return response
 
-    async def _infer(
-        self, request: Request, method: str, model: str, version: int | None, label: str | None
-    ) -> Response:
+    async def _answered(self, request: Request, request_id: str) -> Response:
+        match = _TARGET.fullmatch(request.url.path)
+        if match is None:
+            raise NotFoundError(
+                f"malformed path {request.url.path}. Expected /v1/models/<model>[/versions/<n>|/labels/<label>]"
+                "[:predict|:classify|:regress|/metadata]"
+            )
+        version = _version(match["version"])
+        if match["method"]:
+            return await self._infer(
+                request, Asked(request_id, "rest", match["method"], match["model"], version, match["label"])
+            )
+        if request.method not in ("GET", "HEAD"):
+            return _error(405, f"{request.url.path} is asked with GET. Did you mean {request.url.path}:predict?")
+        return self._describe(match, version)
+
+    async def _infer(self, request: Request, asked: Asked) -> Response:
+        method = asked.method
         if request.method != "POST":
             return _error(405, f":{method} is asked with POST and a JSON body.")
         form = content_type if is_form(content_type := request.headers.get("content-type", "")) else ""
@@ -84,9 +95,9 @@ class RestApi:
         self._inference.admit()
         try:
             body = await self._body(request)
-            run = asyncio.get_running_loop().run_in_executor(
-                self._threads, self._answer, method, model, version, label, body, form
-            )
+            if encoding := request.headers.get("content-encoding", "").strip().lower():
+                body = await asyncio.get_running_loop().run_in_executor(self._threads, self._unpacked, body, encoding)
+            run = asyncio.get_running_loop().run_in_executor(self._threads, self._answer, asked, body, form)
             return Response(await run, media_type="application/json")
         except ClientDisconnect:
             return _error(400, "the client disconnected before the body was complete.")
@@ -109,6 +120,23 @@ class RestApi:
             raise BadRequestError(f"the body did not arrive within {_BODY_SECONDS:.0f} s.") from None
         return b"".join(chunks)
 
+    def _unpacked(self, body: bytes, encoding: str) -> bytes:
+        """A compressed body as it was before; it may have no more bytes than one that is not compressed."""
+        if encoding == "identity":
+            return body
+        if encoding not in ("gzip", "x-gzip"):
+            raise BadRequestError(f"Content-Encoding: gzip is known, or none. Received: {encoding!r}")
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            found = unpacker.decompress(body, self._max_bytes + 1)
+        except zlib.error as error:
+            raise BadRequestError(f"the body is not valid gzip: {error}.") from None
+        if len(found) > self._max_bytes:
+            raise self._too_large(f"more than {self._max_bytes} bytes, unpacked")
+        if not unpacker.eof:
+            raise BadRequestError("the body is not valid gzip: it breaks off.")
+        return found
+
     def _too_large(self, received: str) -> TooLargeError:
         self._inference.metrics.rejected.labels("too large").inc()
         return TooLargeError(
@@ -116,12 +144,11 @@ class RestApi:
             "Send fewer instances at once."
         )
 
-    def _answer(self, method: str, model: str, version: int | None, label: str | None, body: bytes, form: str) -> bytes:
+    def _answer(self, asked: Asked, body: bytes, form: str) -> bytes:
         """Runs in a worker thread, from bytes to bytes; `form` is the content type of a form, else empty."""
-        asked = Asked("rest", method, model, version, label)
         if form:
             return self._inference.answer(asked, lambda call: _predict_form(call, body, form))
-        return self._inference.answer(asked, lambda call: _ANSWERS[method](call, _codec.parse_json(body)))
+        return self._inference.answer(asked, lambda call: _ANSWERS[asked.method](call, _codec.parse_json(body)))
 
     def _describe(self, match: re.Match[str], version: int | None) -> Response:
         manager = self._inference.manager

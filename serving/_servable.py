@@ -7,7 +7,7 @@ import json
 import logging
 import pathlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,14 +15,15 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-import vector_index
+import answering
+from model_store import variants_in
 from serving._codec import Arrays, check_array, check_pictures, decode_predict, fill_missing, settle_missing
 from serving._errors import BadRequestError, ServingError
 from serving._examples import check_pictures_of, decode_examples
 from serving._refusals import complaint, first_line
 from serving._signature import Feature, TensorInfo, read_description
 
-DEFAULT_SIGNATURE = "serving_default"
+DEFAULT_SIGNATURE = answering.DEFAULT
 CLASSIFY, REGRESS = "classify", "regress"
 _REFUSALS = (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError)
 _GOLDEN_REQUESTS = "assets.extra/golden_requests.json"
@@ -33,12 +34,18 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """A callable entry of a SavedModel."""
+    """A callable entry of a SavedModel.
+
+    Attributes:
+        call: tensors by input -> the answers, by output.
+        is_variant: whether a compressed variant of the model answers, in place of `serving_default`.
+    """
 
     name: str
-    function: Any
+    call: Callable[[Mapping[str, np.ndarray]], Arrays]
     inputs: dict[str, TensorInfo]
     outputs: dict[str, TensorInfo]
+    is_variant: bool = False
 
     @property
     def takes_examples(self) -> bool:
@@ -49,9 +56,13 @@ class Signature:
 
 
 class Servable:
-    """A loaded model version. Where an index of items lies beside the SavedModel, it answers `serving_default`.
+    """A loaded model version.
 
-    Raises InputError for an index that cannot be read: what was evaluated is what it answers, so nothing else is served instead.
+    Where an index of items lies beside the SavedModel, it answers `serving_default`. Each compressed variant of the release is a
+    signature of its name, which takes and answers what `serving_default` does.
+
+    Raises InputError for an index or a variant that cannot be read: what was evaluated is what it answers, so nothing else is served
+    instead.
 
     Attributes:
         features: its raw features from trainyard.json; empty for a SavedModel that is not ours.
@@ -65,18 +76,20 @@ class Servable:
         self.features, self.classes = read_description(folder)
         self.signature_defs = _signature_defs(folder)
         self._golden = _golden_request(folder)
-        self._root = tf.saved_model.load(str(folder))
+        loaded = answering.SavedModel(folder)
         self.signatures = {
-            name: _signature(name, function, self.signature_defs[name], self.features)
-            for name, function in self._root.signatures.items()
+            name: _signature(name, loaded.entry(name).call, self.signature_defs[name], self.features)
+            for name in loaded.names
         }
-        self._by_index = vector_index.answering(folder, self._entry)
+        if default := self.signatures.get(DEFAULT_SIGNATURE):
+            default = dataclasses.replace(default, call=answering.answerer(folder, loaded.entry).call)
+            self.signatures[DEFAULT_SIGNATURE] = default
+            for name, variant in variants_in(folder).items():
+                call = answering.answerer(variant, answering.SavedModel(variant).entry).call
+                self.signatures[name] = dataclasses.replace(default, name=name, call=call, is_variant=True)
+                self.signature_defs[name] = self.signature_defs[DEFAULT_SIGNATURE]
         self._in_flight = 0
         self._lock = threading.Lock()
-
-    def _entry(self, name: str) -> vector_index.Entry:
-        signature = self.signature(name)
-        return vector_index.Entry(signature.inputs, lambda arrays: _asked(signature, arrays))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -142,9 +155,7 @@ class Servable:
             sizes = ", ".join(f"{name} {array.shape[0]}" for name, array in sorted(arrays.items()))
             raise BadRequestError(f"every input must have a value for each row. Received rows: {sizes}")
         try:
-            if self._by_index is not None and signature.name == DEFAULT_SIGNATURE:
-                return self._by_index(arrays)
-            return _asked(signature, arrays)
+            return signature.call(arrays)
         except _REFUSALS as error:
             row, problem = self._refused_row(signature, arrays) or (None, error)
             where, rows = ("the input", slice(None)) if row is None else (f"row {row}", slice(row, row + 1))
@@ -160,7 +171,7 @@ class Servable:
             columns = {feature.input or name: name for name, feature in self.features.items()}
             example = {columns[name]: value for name, value in self._golden.items()}
             return dict.fromkeys(signature.inputs, decode_examples({"examples": [example]}, self.features))
-        if self._golden and signature.name == DEFAULT_SIGNATURE:
+        if self._golden and (signature.name == DEFAULT_SIGNATURE or signature.is_variant):
             return decode_predict({"instances": [self._golden]}, signature.inputs)[0]
         return {name: _made_up(info) for name, info in signature.inputs.items()}
 
@@ -212,14 +223,9 @@ def _made_up(info: TensorInfo) -> np.ndarray[Any, Any]:
     return np.full(shape, b"?" if info.is_string else 0, dtype=info.dtype)
 
 
-def _asked(signature: Signature, arrays: Mapping[str, np.ndarray]) -> Arrays:
-    outputs = signature.function(**{name: tf.constant(array) for name, array in arrays.items()})
-    return {name: outputs[name].numpy() for name in signature.outputs}
-
-
 def _refusal(signature: Signature, arrays: Arrays, rows: slice) -> tf.errors.OpError | None:
     try:
-        _asked(signature, {name: array[rows] for name, array in arrays.items()})
+        signature.call({name: array[rows] for name, array in arrays.items()})
     except _REFUSALS as error:
         return error
     return None
@@ -231,7 +237,10 @@ def _signature_defs(folder: pathlib.Path) -> dict[str, meta_graph_pb2.SignatureD
 
 
 def _signature(
-    name: str, function: Any, stored: meta_graph_pb2.SignatureDef, features: Mapping[str, Feature]
+    name: str,
+    call: Callable[[Mapping[str, np.ndarray]], Arrays],
+    stored: meta_graph_pb2.SignatureDef,
+    features: Mapping[str, Feature],
 ) -> Signature:
     described = {said.input or column: said for column, said in features.items()}
     columns = {said.input: column for column, said in features.items() if said.input not in ("", column)}
@@ -240,7 +249,7 @@ def _signature(
         for key, info in sorted(stored.inputs.items())
     }
     outputs = {key: _tensor_info(key, info) for key, info in sorted(stored.outputs.items())}
-    return Signature(name, function, inputs, outputs)
+    return Signature(name, call, inputs, outputs)
 
 
 def _tensor_info(name: str, stored: meta_graph_pb2.TensorInfo, feature: Feature | None = None) -> TensorInfo:

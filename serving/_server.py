@@ -23,6 +23,7 @@ from serving._grpc import make_server
 from serving._inference import Inference
 from serving._metrics import Metrics
 from serving._models import ModelManager
+from serving._monitored import Monitored
 from serving._options import MIB
 from serving._record import RecordOptions, RequestRecord
 from serving._rest import RestApi
@@ -99,6 +100,7 @@ def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord
         options.record_days * 86400.0,
         frozenset(options.record_exclude),
     )
+    metrics.registry.register(Monitored(bounds.folder))
     _log.info("recording %g of the requests to %s (docs/guides/serving.md)", bounds.rate, bounds.folder)
     return RequestRecord(bounds, metrics)
 

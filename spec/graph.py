@@ -26,6 +26,7 @@ TRAINING = (
     "components.catalogue",
     "components.tuner",
     "components.trainer",
+    "components.variants",
     "components.baseline",
     "components.evaluator",
     "components.infra_validator",

@@ -74,6 +74,8 @@ class TaskFacts:
         takes_label_scale: whether `training.label_scale` does.
         calls_one_class: whether the model calls each row one of the label's classes, so that groups of rows can be compared by it.
         takes_teacher: whether `training.teacher` does.
+        takes_variants: whether `export.variants` does: what is served follows from the network's output alone.
+        explains: whether `export.explain` does.
     """
 
     name: ClassVar[str] = ""
@@ -88,11 +90,19 @@ class TaskFacts:
     takes_label_scale: ClassVar[bool] = False
     calls_one_class: ClassVar[bool] = False
     takes_teacher: ClassVar[bool] = False
+    takes_variants: ClassVar[bool] = False
+    explains: ClassVar[bool] = False
     Options: ClassVar[type[Section]] = Section
 
     @classmethod
     def metric_names(cls) -> tuple[str, ...]:
         return tuple(one.name for one in cls.metrics)
+
+    @classmethod
+    def takes_feedback(cls) -> bool:
+        """Whether each row's answer can be held against a label that comes later."""
+        told = cls.label_kind.has_classes or cls.label_kind is LabelKind.NUMBER
+        return told and not (cls.label_optional or cls.needs_query or cls.answers_queries or cls.needs_judge)
 
     @classmethod
     def metric(cls, name: str) -> Metric:

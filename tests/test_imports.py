@@ -13,17 +13,28 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Each stands on those before it.
-GROUND = ("spec", "storage", "landing", "model_store", "vector_index", "components", "quality", "pipelines")
+GROUND = (
+    "spec",
+    "storage",
+    "landing",
+    "model_store",
+    "vector_index",
+    "answering",
+    "components",
+    "quality",
+    "pipelines",
+)
 # What a room may import of ours besides itself. The longest prefix that matches a module decides.
 MAY_IMPORT = {
     **{room: GROUND[:floor] for floor, room in enumerate(GROUND)},
     "model_store": ("storage", "spec"),
     "vector_index": ("spec",),
+    "answering": ("vector_index", "spec"),
     "components.progress": ("spec",),
     "components.columnar": ("components.progress", "spec"),
     "pipelines.datasets": ("spec",),
     "pipelines.metadata": ("components", "storage", "spec"),
-    "serving": ("vector_index", "model_store", "storage", "spec"),
+    "serving": ("answering", "model_store", "storage", "spec"),
     "airflow_kubeflow": (),
     "dags": ("airflow_kubeflow", "landing", "model_store", "storage", "spec"),
     "embedded": ("pipelines.datasets", "pipelines.housekeeping", "components.sizes", "model_store", "storage", "spec"),

@@ -24,10 +24,12 @@ class Entry:
 
     Attributes:
         inputs: their names.
+        outputs: likewise.
         call: tensors by input -> what the signature answers, by output.
     """
 
     inputs: Collection[str]
+    outputs: Collection[str]
     call: Callable[[Mapping[str, np.ndarray]], Tensors]
 
 

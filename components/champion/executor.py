@@ -15,8 +15,11 @@ from components.champion.artifact import CHAMPION_VERSION
 from components.champion.driver import NO_CHAMPION, stable_release
 from components.served_model import SERVING_FOLDER
 from components.store_errors import store_errors
-from model_store import KERAS_FILE, RELEASE_FILE, ModelStore, StoreError
+from model_store import KERAS_FILE, RELEASE_FILE, VARIANTS_FOLDER, ModelStore, StoreError
 from spec.errors import InputError
+
+# Who judges a release, or begins with its weights, asks the model itself.
+_LEFT_OUT = (KERAS_FILE, VARIANTS_FOLDER)
 
 
 class Executor(base_executor.BaseExecutor):
@@ -47,7 +50,9 @@ def copy_release(
     target: pathlib.Path,
     fetch: Callable[[ModelStore, str, int, str], pathlib.Path] | None = None,
 ) -> None:
-    """Copies a release's verified SavedModel, without `model.keras`, to `<target>/Format-Serving` and its manifest beside it.
+    """Copies a release's verified SavedModel to `<target>/Format-Serving`, and its manifest beside it.
+
+    What is left out: `model.keras`, and compressed variants.
 
     Raises:
         InputError: the release is gone or damaged.
@@ -56,14 +61,14 @@ def copy_release(
         store = ModelStore(store_uri)
         release = store.release(model_name, version)
         release_folder = (fetch or _fetched)(store, model_name, version, folder)
-        ignored = shutil.ignore_patterns(pathlib.PurePosixPath(KERAS_FILE).name)
+        ignored = shutil.ignore_patterns(*(pathlib.PurePosixPath(one).name for one in _LEFT_OUT))
         shutil.copytree(release_folder, target / SERVING_FOLDER, ignore=ignored, dirs_exist_ok=True)
     (target / SERVING_FOLDER / RELEASE_FILE).unlink(missing_ok=True)
     (target / RELEASE_FILE).write_text(json.dumps(release.as_dict(), indent=1, sort_keys=True), encoding="utf-8")
 
 
 def _fetched(store: ModelStore, model_name: str, version: int, folder: str) -> pathlib.Path:
-    return store.fetch(model_name, version, folder, without=(KERAS_FILE,))
+    return store.fetch(model_name, version, folder, without=_LEFT_OUT)
 
 
 def _fetch(store: ModelStore, model_name: str, version: int, folder: str) -> pathlib.Path:

@@ -4,7 +4,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components import border
-from components.artifacts import BaselineMetrics, ItemCatalogue
+from components.artifacts import BaselineMetrics, ItemCatalogue, ModelVariants
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.executor import Executor
 from components.graph import Graph
@@ -20,6 +20,7 @@ class EvaluatorSpec(component_spec.ComponentSpec):
         "baseline": component_spec.ChannelParameter(type=BaselineMetrics, optional=True),
         "catalogue": component_spec.ChannelParameter(type=ItemCatalogue, optional=True),
         "judge": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "variants": component_spec.ChannelParameter(type=ModelVariants, optional=True),
     }
     OUTPUTS = {
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -39,6 +40,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         baseline: what a simple method reaches on the same rows; default: the model stands alone.
         catalogue: of the Catalogue, for a task that finds items; default none.
         judge: a release that judges, for tasks that need one.
+        variants: compressed variants of the model; one that does not keep to its limits withholds the blessing.
     """
 
     SPEC_CLASS = EvaluatorSpec
@@ -54,6 +56,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         baseline: channel.BaseChannel | None = None,
         catalogue: channel.BaseChannel | None = None,
         judge: channel.BaseChannel | None = None,
+        variants: channel.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             EvaluatorSpec(
@@ -64,6 +67,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 baseline=baseline,
                 catalogue=catalogue,
                 judge=judge,
+                variants=variants,
                 evaluation_config=border.dump(config),
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
@@ -83,9 +87,11 @@ def node(graph: Graph) -> Evaluator:
             task_options=workload.task_options.model_dump(mode="json"),
             label=workload.data.label_column,
             query=workload.data.query,
+            variants=workload.export.variants,
             **workload.evaluation.model_dump(),
         ),
         baseline=made.get("baseline"),
         catalogue=made.get("catalogue"),
         judge=made.get("judge"),
+        variants=made.get("variants"),
     )

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from components.gates import Severity
 from components.tasks import Task, find
 from spec.metrics import Metric
-from spec.workload import Evaluation
+from spec.workload import Evaluation, Variant
 
 _NOT_JUDGED = {"hold": Severity.CRITICAL, "warn": Severity.WARNING}
 
@@ -24,6 +24,7 @@ class EvaluationConfig(Evaluation):
         label: the label's column; None without one.
         query: the column whose rows are judged together; None without one.
         batch_size: rows a prediction batch.
+        variants: what is asked of the model's compressed variants.
     """
 
     task: str
@@ -31,6 +32,7 @@ class EvaluationConfig(Evaluation):
     label: str | None = None
     query: str | None = None
     batch_size: int = 8192
+    variants: tuple[Variant, ...] = ()
     resamples: int = 200
     seed: int = 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from components.confidence import Bounds
@@ -64,11 +65,30 @@ def judge(
     comparison: Comparison | None,
     champion_version: int,
     simple: dict[str, Any] | None = None,
+    variants: Sequence[CheckResult] = (),
 ) -> GateResult:
-    """Every check of the evaluation; the model is blessed if all critical ones pass."""
+    """Every check of the evaluation; the model is blessed if all critical ones pass.
+
+    Args:
+        variants: the checks of its compressed variants.
+    """
     assert outcome.challenger.sums is not None
-    checks = [_predictions_fit(outcome), *outcome.task.data_checks(outcome.challenger.sums, config.query or "")]
-    checks += outcome.model_checks
+    checks = [predictions_fit(outcome), *outcome.task.data_checks(outcome.challenger.sums, config.query or "")]
+    checks += [*outcome.model_checks, *bar_checks(outcome, config)]
+    if not config.thresholds:
+        why = "no bound is named under evaluation.thresholds in workload.yaml, so nothing was asked of its figures"
+        checks.append(CheckResult.not_judged("thresholds", why, Severity.INFO))
+    judged = {one.slice for one in config.thresholds} | {one.column for one in config.fairness.thresholds}
+    checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many and one.column not in judged]
+    if champion_version:
+        checks.append(_against_champion(outcome, config, comparison, champion_version))
+    checks += [*checks_against(simple), *variants]
+    return GateResult(RECORD.id, tuple(checks))
+
+
+def bar_checks(outcome: Findings, config: EvaluationConfig) -> list[CheckResult]:
+    """The bounds that the workload names, one check each."""
+    checks = []
     for threshold, found in zip(config.thresholds, bars(outcome, config), strict=True):
         if threshold.slice is None:
             checks.append(overall_check(found[0], config))
@@ -77,19 +97,11 @@ def judge(
             checks.append(CheckResult.not_judged(str(threshold), why, config.unjudged_severity))
         else:
             checks.append(slices_check(threshold, found, outcome, config))
-    checks += fairness_checks(outcome, config)
-    if not config.thresholds:
-        why = "no bound is named under evaluation.thresholds in workload.yaml, so nothing was asked of its figures"
-        checks.append(CheckResult.not_judged("thresholds", why, Severity.INFO))
-    judged = {one.slice for one in config.thresholds} | {one.column for one in config.fairness.thresholds}
-    checks += [_too_many_values(one) for one in outcome.slices.values() if one.too_many and one.column not in judged]
-    if champion_version:
-        checks.append(_against_champion(outcome, config, comparison, champion_version))
-    checks += checks_against(simple)
-    return GateResult(RECORD.id, tuple(checks))
+    return checks + fairness_checks(outcome, config)
 
 
-def _predictions_fit(outcome: Findings) -> CheckResult:
+def predictions_fit(outcome: Findings) -> CheckResult:
+    """Whether every prediction is one that the task can be judged by."""
     bad = outcome.challenger.invalid_rows
     if not bad:
         return CheckResult("predictions fit the task", True, message=f"{outcome.rows:,} predictions")

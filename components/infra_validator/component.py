@@ -4,6 +4,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components import border
+from components.artifacts import ModelVariants
 from components.graph import Graph
 from components.infra_validator.executor import Executor
 from spec.workload import InfraValidation
@@ -15,6 +16,7 @@ class InfraValidatorSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
+        "variants": component_spec.ChannelParameter(type=ModelVariants, optional=True),
     }
     OUTPUTS = {"blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing)}
 
@@ -29,6 +31,7 @@ class InfraValidator(base_component.BaseComponent):
         examples: with a test split, whose first rows are the requests.
         schema: of the raw data; a changed one validates anew.
         limits: how many rows, and what the process may take.
+        variants: of the model; they are loaded and asked, too.
     """
 
     SPEC_CLASS = InfraValidatorSpec
@@ -40,12 +43,14 @@ class InfraValidator(base_component.BaseComponent):
         examples: channel.BaseChannel,
         schema: channel.BaseChannel,
         limits: InfraValidation,
+        variants: channel.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             InfraValidatorSpec(
                 model=model,
                 examples=examples,
                 schema=schema,
+                variants=variants,
                 limits=border.dump(limits),
                 blessing=channel.Channel(type=standard_artifacts.InfraBlessing),
             )
@@ -59,4 +64,5 @@ def node(graph: Graph) -> InfraValidator:
         examples=made["examples"],
         schema=made["schema"],
         limits=graph.workload.infra_validation,
+        variants=made.get("variants"),
     )

@@ -6,6 +6,7 @@ import json
 import pathlib
 import signal
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -33,7 +34,7 @@ class Executor(base_executor.BaseExecutor):
     """Replays golden requests in a child process, and blesses the model if all is as it should be."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Reads `model` and `examples`; writes `blessing`.
+        """Reads `model`, `variants` and `examples`; writes `blessing`.
 
         Raises:
             InputError: the configuration is not valid, or the test split has no rows.
@@ -45,15 +46,22 @@ class Executor(base_executor.BaseExecutor):
         folder = pathlib.Path(blessing.uri)
         folder.mkdir(parents=True, exist_ok=True)
         with measured(output_dict) as rows:
-            gate, asked = self._validate(
-                saved_model, artifact_utils.get_single_uri(input_dict["examples"]), folder, limits
-            )
+            examples = artifact_utils.get_single_uri(input_dict["examples"])
+            variants = [
+                path for one in input_dict.get("variants") or () for path in sorted(pathlib.Path(one.uri).iterdir())
+            ]
+            gate, asked = self._validate(saved_model, variants, examples, folder, limits)
             (folder / "gate.json").write_text(gate.to_json(), encoding="utf-8")
             _bless(blessing, gate)
             rows[ROWS_IN] = rows[ROWS_OUT] = asked
 
     def _validate(
-        self, saved_model: pathlib.Path, examples_uri: str, folder: pathlib.Path, limits: InfraValidation
+        self,
+        saved_model: pathlib.Path,
+        variants: Sequence[pathlib.Path],
+        examples_uri: str,
+        folder: pathlib.Path,
+        limits: InfraValidation,
     ) -> tuple[GateResult, int]:
         try:
             model = ServedModel.read(saved_model)
@@ -67,13 +75,17 @@ class Executor(base_executor.BaseExecutor):
             return GateResult(RECORD.id, (CheckResult("golden requests", False, message=str(error)),)), 0
         (folder / GOLDEN_REQUESTS).write_text(json.dumps({"instances": requests}), encoding="utf-8")
         with tempfile.TemporaryDirectory() as scratch:
-            checks, answers = examine(saved_model, golden, pathlib.Path(scratch), limits)
+            checks, answers = examine(saved_model, golden, pathlib.Path(scratch), limits, variants)
         (folder / GOLDEN_ANSWERS).write_text(json.dumps(answers), encoding="utf-8")
         return GateResult(RECORD.id, tuple(checks)), golden.num_rows
 
 
 def examine(
-    saved_model: pathlib.Path, golden: pa.Table, scratch: pathlib.Path, limits: InfraValidation
+    saved_model: pathlib.Path,
+    golden: pa.Table,
+    scratch: pathlib.Path,
+    limits: InfraValidation,
+    variants: Sequence[pathlib.Path] = (),
 ) -> tuple[list[CheckResult], dict[str, Any]]:
     """Runs the validating process.
 
@@ -83,7 +95,8 @@ def examine(
     rows, stage_file = scratch / "golden.parquet", scratch / "stage.txt"
     pq.write_table(golden, rows)
     with prepared.take(WORKER) as worker:
-        worker.send({"saved_model": str(saved_model.absolute()), "golden": str(rows), "stage": str(stage_file)})
+        files = {"saved_model": str(saved_model.absolute()), "golden": str(rows), "stage": str(stage_file)}
+        worker.send({**files, "variants": {one.name: str(one.absolute()) for one in variants}})
         ended = watch(worker, limits.timeout_s, limits.memory_mb)
         stage = stage_file.read_text(encoding="utf-8") if stage_file.is_file() else "importing TensorFlow"
         diagnostics = {"seconds": round(ended.seconds, 3), "peak_memory_mb": ended.peak_mb, "stage": stage}

@@ -11,19 +11,24 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import answering
 import vector_index
 from components import lazy_imports
 from components.served_model import ServedModel, is_missing
+from components.served_model.explained import residual
+from spec.signatures import EXPLAIN
 from spec.words import one_line
 
 _TOLERANCE = 1e-5
 _SINGLE_ROWS = 4
+_MOST_RESIDUAL = 0.1
 
 Tensors = dict[str, np.ndarray]
 
@@ -33,6 +38,7 @@ class Examination:
 
     Args:
         by_index: what a server asks in place of `serving_default`; None where there is no index.
+        variants: folders of compressed variants of the model, by name.
 
     Attributes:
         checks: `{"name", "passes", "message"}` each.
@@ -46,10 +52,12 @@ class Examination:
         rows: pa.RecordBatch,
         stage: Callable[[str], None],
         by_index: Callable[[Tensors], Tensors] | None = None,
+        variants: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.checks: list[dict[str, Any]] = []
         self.answers: Tensors = {}
         self._loaded, self._model, self._stage, self._by_index = loaded, model, stage, by_index
+        self._variants = variants
         self._inputs = model.inputs(rows)
         self._further = {name: model.inputs(rows, columns) for name, columns in model.signatures.items()}
         self._count = rows.num_rows
@@ -84,16 +92,27 @@ class Examination:
         for name in self._further:
             if name not in missing:
                 with self._check(f"{name} answers a batch"):
-                    self._is_sound(self._ask(name, self._further_named(name)))
+                    self._is_sound(answers := self._ask(name, self._further_named(name)))
+                    if name == EXPLAIN:
+                        _insist_added_up(answers)
         if self._by_index:
             self._stage("asking the index")
             with self._check("the index answers a batch"):
-                found = self._by_index(self._named(slice(None)))
-                _insist(
-                    set(found) == set(self.answers),
-                    f"outputs {_names(set(found))} instead of {_names(set(self.answers))}",
-                )
-                self._fits_task(found)
+                self._stands_in(self._by_index(self._named(slice(None))))
+        for name, folder in self._variants.items():
+            self._stage(f"loading variant {name}")
+            with self._check(f"variant {name} answers a batch"):
+                path = pathlib.Path(folder)
+                variant = answering.answerer(path, answering.SavedModel(path).entry)
+                self._stage(f"asking variant {name}")
+                self._stands_in(variant.call(self._named(slice(None))))
+
+    def _stands_in(self, found: Tensors) -> None:
+        """Insists that answers are such as `serving_default` gives."""
+        left = self._model.kind.inexact
+        names, expected = set(found) - left, set(self.answers)
+        _insist(names == expected, f"outputs {_names(names)} instead of {_names(expected)}")
+        self._fits_task(found)
 
     def _is_same(self, found: Tensors, expected: Tensors, where: str) -> None:
         _same(self._model.kind.settled(found, expected), expected, where)
@@ -156,6 +175,15 @@ def _insist(holds: bool, message: str) -> None:
 def _insist_finite(name: str, values: np.ndarray) -> None:
     bad = int((~np.isfinite(values)).sum()) if values.dtype.kind == "f" else 0
     _insist(not bad, f"{bad} of {values.size} values of {name!r} are not finite")
+
+
+def _insist_added_up(answers: Tensors) -> None:
+    left = residual(answers)
+    _insist(
+        left <= _MOST_RESIDUAL,
+        f"the columns leave {left:.1%} of the scores unexplained, at most {_MOST_RESIDUAL:.0%} is allowed: somewhere in the model "
+        "numbers are cut into steps, which have no gradient. Do that in features.py, or set export.explain: false",
+    )
 
 
 def _same(
@@ -232,7 +260,8 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     """Loads the model and asks it.
 
     Args:
-        request: `saved_model`, `golden` (Parquet) and `stage`, a file that always says what is being done.
+        request: `saved_model`, `golden` (Parquet), `variants` (folders by name) and `stage`, a file that always says what is being
+            done.
     """
     import tensorflow as tf
 
@@ -249,7 +278,7 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     (rows,) = pq.read_table(request["golden"]).combine_chunks().to_batches(max_chunksize=1_000_000)
     stage("loading the index")
     by_index = vector_index.answering(saved_model, lambda name: _entry(loaded.signatures[name]))
-    examination = Examination(loaded, model, rows, stage, by_index)
+    examination = Examination(loaded, model, rows, stage, by_index, request.get("variants", {}))
     examination.run()
     return {
         "checks": examination.checks,
@@ -258,8 +287,9 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _entry(signature: Any) -> vector_index.Entry:
-    return vector_index.Entry([*signature.structured_input_signature[1]], functools.partial(_called, signature))
+def _entry(signature: Any) -> answering.Entry:
+    inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
+    return answering.Entry([*inputs], [*outputs], functools.partial(_called, signature))
 
 
 def _called(signature: Any, given: Mapping[str, np.ndarray]) -> Tensors:

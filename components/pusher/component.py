@@ -3,18 +3,22 @@ from __future__ import annotations
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components import border
+from components.artifacts import ModelVariants
 from components.graph import Graph, with_inputs
 from components.pusher.driver import Driver
 from components.pusher.executor import Executor
+from components.report import card
+from spec.workload import Workload
 
 
 class PusherSpec(component_spec.ComponentSpec):
-    """Inputs, outputs and parameters of `Pusher`; the gates' artifacts come as further inputs (`with_inputs`)."""
+    """Inputs, outputs and parameters of `Pusher`; what the card tells of comes as further inputs (`with_inputs`)."""
 
     PARAMETERS = {
         "store_uri": component_spec.ExecutionParameter(type=str),
         "model_name": component_spec.ExecutionParameter(type=str),
-        "task": component_spec.ExecutionParameter(type=str),
+        "workload": component_spec.ExecutionParameter(type=str),
         "code_revision": component_spec.ExecutionParameter(type=str),
         "code_digest": component_spec.ExecutionParameter(type=str),
         "releases_gone": component_spec.ExecutionParameter(type=int, optional=True),
@@ -23,7 +27,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
-        "hyperparameters": component_spec.ChannelParameter(type=standard_artifacts.HyperParameters, optional=True),
+        "variants": component_spec.ChannelParameter(type=ModelVariants, optional=True),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -36,8 +40,8 @@ class Pusher(base_component.BaseComponent):
 
     Args:
         champion: that it was compared with; becomes the release's parent.
-        hyperparameters: of the Tuner; the release says what was searched.
-        gates: results and blessings of the gates, by their names among a run's artifacts; the release records the results.
+        variants: of the model; the release has them.
+        made: by their names among a run's artifacts: results and blessings of the gates, and what the model card tells of.
     """
 
     SPEC_CLASS = PusherSpec
@@ -49,24 +53,23 @@ class Pusher(base_component.BaseComponent):
         model: channel.BaseChannel,
         examples: channel.BaseChannel,
         store_uri: str,
-        model_name: str,
-        task: str,
+        workload: Workload,
         code_revision: str = "",
         code_digest: str = "",
         champion: channel.BaseChannel | None = None,
-        hyperparameters: channel.BaseChannel | None = None,
-        **gates: channel.BaseChannel,
+        variants: channel.BaseChannel | None = None,
+        **made: channel.BaseChannel,
     ) -> None:
         super().__init__(
-            with_inputs(PusherSpec, gates)(
+            with_inputs(PusherSpec, made)(
                 model=model,
                 examples=examples,
                 champion=champion,
-                hyperparameters=hyperparameters,
-                **gates,
+                variants=variants,
+                **made,
                 store_uri=store_uri,
-                model_name=model_name,
-                task=task,
+                model_name=workload.name,
+                workload=border.dump(workload),
                 code_revision=code_revision,
                 code_digest=code_digest,
                 releases_gone=0,  # the driver fills it in
@@ -77,15 +80,15 @@ class Pusher(base_component.BaseComponent):
 
 def node(graph: Graph) -> Pusher:
     made, site = graph.outputs, graph.site
+    told = {name: made[name] for name in card.NEEDS if name in made}
     return Pusher(
         model=made["model"],
         examples=made["examples"],
         champion=made["champion"],
-        hyperparameters=made.get("best_hyperparameters"),
-        task=graph.workload.task,
+        variants=made.get("variants"),
+        workload=graph.workload,
         store_uri=site.store_uri,
-        model_name=graph.workload.name,
         code_revision=site.code_revision,
         code_digest=site.code_digest,
-        **graph.gated(),
+        **(graph.gated() | told),
     )

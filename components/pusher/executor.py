@@ -10,18 +10,20 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
-from components import code_files, searched
+from components import border, code_files, searched
 from components.artifacts import BUILT_ON, PRIVACY, Artifacts, measured
 from components.champion.artifact import champion_version
 from components.gates import GateResult
 from components.pusher.driver import MODEL_ID, MODEL_NAME, STORE_URI
+from components.report import card
+from components.report.collect import artifact_facts, collect
 from components.served_model import SERVING_FOLDER
 from components.store_errors import store_errors
-from model_store import RELEASE_FILE, ModelStore, Release, ReleaseDraft
+from model_store import CARD_FILE, RELEASE_FILE, VARIANTS_FOLDER, ModelStore, Release, ReleaseDraft
 from spec import graph
 
 GOLDEN_REQUESTS = "golden_requests.json"
-_KEPT = ("task", "label", "classes", "rows", "span", "overall", "confidence", "bounds", "trivial", "slices")
+_KEPT = ("task", "label", "classes", "rows", "span", "overall", "confidence", "bounds", "trivial", "slices", "variants")
 
 
 class Executor(base_executor.BaseExecutor):
@@ -56,49 +58,74 @@ class Executor(base_executor.BaseExecutor):
         return found
 
     def publish(self, input_dict: Artifacts, exec_properties: Mapping[str, Any]) -> Release:
-        """Publishes the model with its golden requests, or finds that it has been."""
-        saved_model = pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER
-        golden = pathlib.Path(input_dict["infra_blessing"][0].uri) / GOLDEN_REQUESTS
+        """Publishes the model and its variants with golden requests and a card, or finds that it has been."""
+        variants = [pathlib.Path(one.uri) for one in input_dict.get("variants") or ()]
+        files = files_of(pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER, *variants)
         model_name = exec_properties["model_name"]
         spans = json.loads(input_dict["examples"][0].get_string_custom_property("spans"))
+        workload = border.load(dict[str, Any], exec_properties["workload"])
+        run_id = (self._context.pipeline_run_id or "") if self._context else ""
         draft = ReleaseDraft(
-            publication_key=publication_key(model_name, saved_model, spans),
-            task=exec_properties["task"],
+            publication_key=publication_key(model_name, files, spans, workload["card"]),
+            task=workload["task"],
             spans=spans,
             code_revision=exec_properties.get("code_revision") or "",
             code_digest=exec_properties.get("code_digest") or "",
             metrics=_metrics(input_dict["evaluation"][0]),
             gates=_gates(input_dict),
             parent=(champion_version(input_dict["champion"][0]) or None) if input_dict.get("champion") else None,
-            run_id=(self._context.pipeline_run_id or "") if self._context else "",
+            run_id=run_id,
             search=_search(input_dict),
             built_on=json.loads(input_dict["model"][0].get_string_custom_property(BUILT_ON) or "{}"),
             privacy=json.loads(input_dict["model"][0].get_string_custom_property(PRIVACY) or "{}"),
             pipeline=self._context.pipeline_info.id if self._context and self._context.pipeline_info else "",
         )
         with tempfile.TemporaryDirectory() as folder:
-            staged = _stage(saved_model, golden, pathlib.Path(folder))
+            golden = pathlib.Path(input_dict["infra_blessing"][0].uri) / GOLDEN_REQUESTS
+            if golden.is_file():
+                files[f"assets.extra/{GOLDEN_REQUESTS}"] = golden
+            staged = _stage(files, pathlib.Path(folder))
+            (staged / CARD_FILE).parent.mkdir(exist_ok=True)
+            (staged / CARD_FILE).write_text(_card(input_dict, workload, run_id), encoding="utf-8")
             return ModelStore(exec_properties["store_uri"]).publish(model_name, staged, draft)
 
 
-def publication_key(model_name: str, saved_model: pathlib.Path, spans: list[dict[str, Any]]) -> str:
-    """Names a publication by what is published: every byte of the model, and the data it was trained on.
+def publication_key(
+    model_name: str,
+    files: Mapping[str, pathlib.Path],
+    spans: list[dict[str, Any]],
+    said: Mapping[str, Any] | None = None,
+) -> str:
+    """Names a publication by what is published: every byte of the model and its variants, the data it was trained on, and what its
+    card says.
+
+    Args:
+        said: what people say of the model, as `card` of workload.yaml; what the run found out follows from the rest.
 
     The code's revision is left out: a commit that changes nothing of the model is no new release, and one that does
     changes its bytes.
     """
-    sha = hashlib.sha256(json.dumps([model_name, spans], sort_keys=True).encode())
-    for path in sorted(p for p in saved_model.rglob("*") if p.is_file()):
-        sha.update(f"\0{path.relative_to(saved_model).as_posix()}\0{code_files.sha256(path)}".encode())
+    named = [model_name, spans, *([said] if any((said or {}).values()) else [])]
+    sha = hashlib.sha256(json.dumps(named, sort_keys=True).encode())
+    for name, path in sorted(files.items(), key=lambda one: pathlib.PurePosixPath(one[0])):
+        sha.update(f"\0{name}\0{code_files.sha256(path)}".encode())
     return sha.hexdigest()
 
 
-def _stage(saved_model: pathlib.Path, golden: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+def files_of(saved_model: pathlib.Path, *variants: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The files of a release by their names in it: those of the model, and of folders of variants."""
+    placed = [("", saved_model), *((f"{VARIANTS_FOLDER}/", folder) for folder in variants)]
+    return {
+        place + path.relative_to(folder).as_posix(): path
+        for place, folder in placed
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def _stage(files: Mapping[str, pathlib.Path], folder: pathlib.Path) -> pathlib.Path:
     """The files to publish, as links: a model may be large, and the store makes the one copy that counts."""
-    sources = {path.relative_to(saved_model): path for path in saved_model.rglob("*") if path.is_file()}
-    if golden.is_file():
-        sources[pathlib.Path("assets.extra") / GOLDEN_REQUESTS] = golden
-    for name, source in sources.items():
+    for name, source in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(source.absolute())
@@ -117,7 +144,13 @@ def _metrics(evaluation: artifact.Artifact) -> dict[str, Any]:
 
 def _search(input_dict: Artifacts) -> dict[str, Any]:
     """What was searched and won; empty where nothing was."""
-    return next((searched.read(one.uri).summary() for one in input_dict.get("hyperparameters") or ()), {})
+    return next((searched.read(one.uri).summary() for one in input_dict.get("best_hyperparameters") or ()), {})
+
+
+def _card(input_dict: Artifacts, workload: Mapping[str, Any], run_id: str) -> str:
+    found = {name: artifact_facts(artifacts) for name, artifacts in input_dict.items()}
+    facts = collect(workload, run_id, {name: one for name, one in found.items() if one is not None})
+    return json.dumps(card.document(facts), indent=1, ensure_ascii=False) + "\n"
 
 
 def _gates(input_dict: Artifacts) -> list[dict[str, Any]]:

@@ -1,194 +1,169 @@
-"""The model card: one page of Markdown about the model that a run made. What it is, its data, its figures, its limits."""
+"""The model card: what people outside need to know of a model, as plain data. `card_page` makes pages of it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from components import formats
 from components.gates import Severity
-from components.report import verdict
-from components.report.evaluation_view import SMALL_SLICE, metric_rows, others, sentence, slice_groups, training_words
+from components.report.evaluation_view import (
+    SMALL_SLICE,
+    bars_of,
+    judged_words,
+    others,
+    sentence,
+    slice_groups,
+    training_words,
+)
 from components.report.facts import RunFacts
-from components.report.responsible_view import fairness_tables
 from components.report.search_view import search_sentence
 from spec import graph
-from spec.words import one_line
+from spec import metrics as known
+
+NEEDS = ("statistics", "drift", "evaluation", "model_run", "best_hyperparameters")
+"""What a card is made of, by the names among a run's artifacts, besides the examples and the results of gates."""
 
 _WEAKEST = 5  # slices of each column
 _MOST_NEEDED = 10  # columns
-# What Markdown, or the HTML inside of it, would take for markup.
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#|~])")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-def render_card(facts: RunFacts) -> str:
-    """The card as Markdown with tables. Texts from the data and the workload stay texts.
+def document(facts: RunFacts) -> dict[str, Any]:
+    """The card of the model that a run made. What the run did not find out is null or empty.
 
-    Example:
-        >>> render_card(RunFacts({"name": "taxi", "task": "binary"}, "run-1")).splitlines()[0]
-        '# taxi'
+    Figures are numbers in the metrics' own units. What is known of the release (version, digest, code) is not in it: a card is
+    made before its release, and is one of its files.
     """
-    figures = [_metrics(facts), _slices(facts), _fairness(facts), _importance(facts)]
-    sections = [_head(facts), _use(facts), _data(facts), _training(facts), *figures, _limits(facts)]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    workload = facts.workload
+    said = workload.get("card") or {}
+    return {
+        "model": workload.get("name", "model"),
+        "task": workload.get("task"),
+        "description": workload.get("description") or "",
+        "owner": workload.get("owner"),
+        "intended_use": said.get("intended_use") or "",
+        "contact": said.get("contact") or "",
+        "run": facts.run_id,
+        "data": _data(facts),
+        "training": _training(facts),
+        "evaluation": _evaluation(facts),
+        "limits": _limits(facts),
+    }
 
 
-def _head(facts: RunFacts) -> str:
-    workload, release = facts.workload, facts.release or {}
-    judged = verdict.verdict(facts)
-    released = f"version {release['version']}, {release.get('uri') or ''}".rstrip(", ") if release else "none"
-    rows = [
-        ("Task", workload.get("task")),
-        ("Owner", workload.get("owner")),
-        ("Release", released),
-        ("Digest", release.get("digest")),
-        ("Code revision", release.get("code_revision")),
-        ("Code digest", release.get("code_digest")),
-        ("Run", facts.run_id),
-        ("Made", formats.when(facts.created_at)),
-    ]
-    parts = [f"# {text(workload.get('name', 'model'))}", text(judged.sentence)]
-    parts += [text(workload["description"])] if workload.get("description") else []
-    return "\n\n".join([*parts, _table(("", ""), [(name, str(value)) for name, value in rows if value])])
-
-
-def _use(facts: RunFacts) -> str:
-    """What workload.yaml says; nothing is made up."""
-    card = facts.workload.get("card") or {}
-    lines = [text(card["intended_use"])] if card.get("intended_use") else []
-    lines += [f"Questions: {text(card['contact'])}"] if card.get("contact") else []
-    return "## Intended use\n\n" + "\n\n".join(lines) if lines else ""
-
-
-def _data(facts: RunFacts) -> str:
+def _data(facts: RunFacts) -> dict[str, Any]:
     label = (facts.metrics or {}).get("label")
-    spans = (facts.release or {}).get("spans") or ()
-    lines = [f"- Label: {text(label)}"] if label else []
-    lines += [
-        f"- Span {text(one.get('span'))}: {formats.count(one.get('rows'))} rows, {text(one.get('digest', ''))}"
-        for one in spans
-    ]
-    if facts.dataset:
-        split = ", ".join(f"{text(name)} {formats.count(rows)}" for name, rows in facts.dataset.rows.items())
-        lines += [f"- Rows: {split}; {formats.plural(len(facts.dataset.columns), 'column')}"]
     learnt = set((facts.workload.get("data") or {}).get("personal_features") or ())
-    for names, said in (
-        (facts.personal - learnt - {label}, "no feature is made of them"),
-        (facts.personal & learnt, "the model learns from them, as data.personal_features says"),
-    ):
-        if names:
-            lines.append(f"- Personal columns, {text(said)}: {text(', '.join(sorted(names)))}")
-    return _section("Data", lines)
+    return {
+        "label": label,
+        "spans": [dict(one) for one in facts.spans],
+        "rows": dict(facts.dataset.rows) if facts.dataset else {},
+        "columns": len(facts.dataset.columns) if facts.dataset else None,
+        "personal": {
+            "left_out": sorted(facts.personal - learnt - {label}),
+            "learnt_from": sorted(facts.personal & learnt),
+        },
+    }
 
 
-def _training(facts: RunFacts) -> str:
+def _training(facts: RunFacts) -> dict[str, Any]:
     training = facts.training or {}
-    settings = ", ".join(f"{name} {value}" for name, value in sorted((training.get("hyperparameters") or {}).items()))
-    lines = []
-    if formats.is_number(training.get("parameters")):
-        lines.append(f"- Keras model with {formats.count(training['parameters'])} parameters")
-    if training.get("epochs"):
-        lines.append(
-            f"- Epochs: {len(training['epochs'])}, the weights of epoch {training.get('best_epoch')} were kept"
-        )
-    if (seed := (facts.workload.get("training") or {}).get("seed")) is not None:
-        lines.append(f"- Seed: {seed}")
-    lines += [f"- {text(sentence)}" for sentence in training_words(training)]
-    if facts.search:
-        lines.append(f"- {text(search_sentence(facts))}")
-    if settings:
-        lines.append(f"- Settings: {text(settings)}")
-    return _section("Training", lines)
+    return {
+        "parameters": training.get("parameters"),
+        "epochs": len(training.get("epochs") or ()),
+        "best_epoch": training.get("best_epoch"),
+        "seed": (facts.workload.get("training") or {}).get("seed"),
+        "hyperparameters": training.get("hyperparameters") or {},
+        "privacy": training.get("privacy"),
+        "words": [*training_words(training), *([search_sentence(facts)] if facts.search else [])],
+    }
 
 
-def _metrics(facts: RunFacts) -> str:
+def _evaluation(facts: RunFacts) -> dict[str, Any] | None:
     metrics = facts.metrics or {}
     if not metrics:
-        return ""
-    rows = [
-        (one.name, f"{one.value}, {one.sure}" if one.sure else one.value, *one.others, f"{one.bound} {one.word}")
-        for one in metric_rows(facts)
+        return None
+    return {
+        "rows": metrics.get("rows"),
+        "metric": facts.primary.name,
+        "words": sentence(metrics["baseline"]["words"]) if metrics.get("baseline") else "",
+        "metrics": _metrics(facts),
+        "slices": _slices(facts),
+        "fairness": [_gap(one["column"], gap) for one in metrics.get("fairness") or () for gap in one["gaps"]],
+        "importance": _importance(facts),
+    }
+
+
+def _metrics(facts: RunFacts) -> list[dict[str, Any]]:
+    metrics = facts.metrics or {}
+    overall, sure, beside = metrics.get("overall") or {}, metrics.get("bounds") or {}, others(facts)
+    return [
+        {
+            "metric": name,
+            "title": facts.metric(name).title,
+            "value": value,
+            "interval": (sure.get(name) or {}).get("words", ""),
+            "beside": {head: values.get(name) for head, values in beside},
+            **_judged(bars_of(facts, name)),
+        }
+        for name, value in sorted(overall.items(), key=lambda item: item[0] != facts.primary.name)
     ]
-    said = f"On {formats.count(metrics.get('rows'))} rows of the test split."
-    if baseline := metrics.get("baseline"):
-        said += f" {sentence(baseline['words'])}"
-    return f"## Metrics\n\n{said}\n\n{_table(('Metric', 'This model', *(head for head, _ in others(facts)), 'Bound'), rows)}"
 
 
-def _slices(facts: RunFacts) -> str:
+def _slices(facts: RunFacts) -> list[dict[str, Any]]:
     _, groups = slice_groups(facts, limit=_WEAKEST)
-    rows = [
-        (group.column, one.value, one.rows, formats.figure(one.primary), one.word)
+    return [
+        {"column": group.column, "value": one.value, "rows": one.rows, "figure": one.primary, "verdict": one.word}
         for group in groups
         for one in group.rows
     ]
-    if not rows:
-        return ""
-    head = ("Column", "Value", "Rows", facts.primary.title, "Bound")
-    return f"## Weakest slices\n\n{_table(head, rows)}"
 
 
-def _fairness(facts: RunFacts) -> str:
-    rows = [
-        (table.column, gap.title, f"{gap.value}, {gap.sure}" if gap.sure else gap.value, f"{gap.bound} {gap.word}")
-        for table in fairness_tables(facts)
-        for gap in table.gaps
-    ]
-    return f"## Fairness\n\n{_table(('Column', 'Measure', 'Among its groups', 'Bound'), rows)}" if rows else ""
+def _gap(column: str, gap: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "column": column,
+        "metric": gap["metric"],
+        "title": known.find(gap["metric"]).title,
+        "class": gap["class"],
+        "value": gap["value"],
+        "interval": gap["words"],
+        **_judged(gap["bars"]),
+    }
 
 
-def _importance(facts: RunFacts) -> str:
+def _judged(bars: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    bounds = [{"min": bar.get("min"), "max": bar.get("max")} for bar in bars]
+    return {"bounds": bounds, "verdict": judged_words(bars)[1]}
+
+
+def _importance(facts: RunFacts) -> dict[str, Any] | None:
     found = (facts.metrics or {}).get("importance")
     if not found or not found["columns"]:
-        return ""
-    title = facts.metric(found["metric"]).title
-    said = f"By how much {text(title)} gets worse when a column is shuffled among {formats.count(found['rows'])} rows of test."
-    rows = [
-        (one["column"], f"{formats.signed(one['drop'])} ± {formats.figure(one['deviation'])}")
-        for one in found["columns"][:_MOST_NEEDED]
-    ]
-    return f"## What the model needs most\n\n{said}\n\n{_table(('Column', title), rows)}"
+        return None
+    columns = [{name: one[name] for name in ("column", "drop", "deviation")} for one in found["columns"][:_MOST_NEEDED]]
+    return {"metric": found["metric"], "rows": found["rows"], "columns": columns}
 
 
-def _limits(facts: RunFacts) -> str:
-    """What workload.yaml says, and what this run itself found; a card cannot know what the model will meet."""
+def _limits(facts: RunFacts) -> list[str]:
+    """What workload.yaml says, and what the run itself found; a card cannot know what the model will meet."""
     metrics = facts.metrics or {}
-    lines = [f"- {text(limit)}" for limit in (facts.workload.get("card") or {}).get("limits") or ()]
-    lines += [f"- {text(reason)}" for reason in verdict.verdict(facts).details]
+    lines = [str(limit) for limit in (facts.workload.get("card") or {}).get("limits") or ()]
     lines += [
-        f"- {text(check.words)} ({text(graph.title(node))}, warning)"
+        f"{check.words} ({graph.title(node)}, warning)"
         for node, gate in facts.gates.items()
         for check in gate.objections(Severity.WARNING)
     ]
     if facts.quarantined:
-        lines.append(f"- {formats.plural(facts.quarantined, 'malformed row')} of the data were set aside")
+        lines.append(f"{formats.plural(facts.quarantined, 'malformed row')} of the data were set aside")
     if facts.unlabelled:
-        lines.append(f"- {formats.plural(facts.unlabelled, 'row')} without a label were left out")
+        lines.append(f"{formats.plural(facts.unlabelled, 'row')} without a label were left out")
     small = [one for one in metrics.get("slices") or () if (one.get("rows") or 0) < SMALL_SLICE]
     if small:
         lines.append(
-            f"- {formats.plural(len(small), 'slice')} with less than {SMALL_SLICE} rows: their figures say little"
+            f"{formats.plural(len(small), 'slice')} with less than {SMALL_SLICE} rows: their figures say little"
         )
     if metrics and not metrics.get("champion"):
-        lines.append("- It was not compared with another model")
+        lines.append("It was not compared with another model")
     if metrics:
-        lines.append("- Figures are of held-out rows of the spans above; they say nothing about data of another kind")
-    return _section("Limits", lines)
-
-
-def _section(title: str, lines: Sequence[str]) -> str:
-    return f"## {title}\n\n" + "\n".join(lines) if lines else ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head)]
-    written = ["| " + " | ".join(cells) + " |" for cells in lines]
-    written += ["| " + " | ".join(text(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(written)
-
-
-def text(value: object) -> str:
-    """A text that no Markdown reader takes for markup, on one line."""
-    flat = one_line(value)
-    return _MARKUP.sub(r"\\\1", "".join(_ENTITIES.get(one, one) for one in flat))
+        lines.append("Figures are of held-out rows of the spans above; they say nothing about data of another kind")
+    return lines

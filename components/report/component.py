@@ -29,7 +29,7 @@ class ReportSpec(component_spec.ComponentSpec):
 
 
 class Report(base_component.BaseComponent):
-    """Writes `index.html`: verdict, data, training, evaluation, timings and lineage of one run; and `model_card.md`.
+    """Writes `index.html`: verdict, data, training, evaluation, timings and lineage of one run; and `model_card.html`.
 
     Example:
         Report(

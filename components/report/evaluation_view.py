@@ -69,7 +69,7 @@ def metric_rows(facts: RunFacts) -> tuple[MetricRow, ...]:
     sure, beside = metrics.get("bounds") or {}, others(facts)
     rows = []
     for metric, value in sorted(overall.items(), key=lambda item: item[0] != primary):
-        bars = [bar for bar in _bars(facts) if bar["metric"] == metric and not bar["slice"]]
+        bars = bars_of(facts, metric)
         state, word = judged_words(bars)
         rows.append(
             MetricRow(
@@ -94,6 +94,11 @@ def _bars(facts: RunFacts) -> list[Mapping[str, Any]]:
     return list((facts.metrics or {}).get("bars") or ())
 
 
+def bars_of(facts: RunFacts, metric: str) -> list[Mapping[str, Any]]:
+    """What the Evaluator says of the bounds of a metric over all rows."""
+    return [bar for bar in _bars(facts) if bar["metric"] == metric and not bar["slice"]]
+
+
 def judged_words(bars: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """The gravest verdict on some bars, as state and word."""
     verdicts = {bar["verdict"] for bar in bars}
@@ -111,7 +116,7 @@ def bound_words(threshold: Mapping[str, Any]) -> str:
 @dataclasses.dataclass(frozen=True)
 class SliceRow:
     value: str
-    rows: str
+    rows: int | None
     primary: float | None
     others: tuple[str, ...]
     bound: float | None
@@ -183,7 +188,7 @@ def _slice_row(
     name = "(missing)" if one.get("value") in (None, "") else shorten(one.get("value"), 48)
     return SliceRow(
         value=name,
-        rows=count(rows),
+        rows=rows if is_number(rows) else None,
         primary=value if is_number(value) else None,
         others=tuple(figure(metrics.get(metric)) for metric in others),
         bound=limit,

@@ -10,13 +10,15 @@ from tfx.types import artifact_utils
 
 from components import border
 from components.artifacts import Artifacts, measured
-from components.report.card import render_card
+from components.report import card, card_page
 from components.report.collect import artifact_facts, collect
 from components.report.render import render_run
 
+CARD_PAGE = "model_card.html"
+
 
 class Executor(base_executor.BaseExecutor):
-    """Writes `index.html` and `model_card.md` under the output's URI."""
+    """Writes `index.html` and `model_card.html` under the output's URI."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         with measured(output_dict):
@@ -27,4 +29,5 @@ class Executor(base_executor.BaseExecutor):
             folder = pathlib.Path(artifact_utils.get_single_uri(output_dict["report"]))
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "index.html").write_text(render_run(facts), encoding="utf-8")
-            (folder / "model_card.md").write_text(render_card(facts), encoding="utf-8")
+            page = card_page.html(card.document(facts), facts.release)
+            (folder / CARD_PAGE).write_text(page, encoding="utf-8")

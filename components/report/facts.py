@@ -156,6 +156,20 @@ class RunFacts:
         return self.task.metrics[0] if self.task else LOSS
 
     @property
+    def spans(self) -> list[Mapping[str, Any]]:
+        """What the model learnt from, `{"span", "digest", "rows"}` each: as its release says, or as ingestion noted it."""
+        released = [span for span in (self.release or {}).get("spans") or () if isinstance(span, Mapping)]
+        if released or (examples := self.artifacts.get("examples")) is None:
+            return released
+        known = examples.properties
+        if noted := _noted_spans(known.get("spans")):
+            return noted
+        if "span" not in known:
+            return []
+        digest = known.get("digest") or known.get("input_fingerprint") or ""
+        return [{"span": known["span"], "digest": digest, "rows": known.get("rows_out")}]
+
+    @property
     def personal(self) -> frozenset[str]:
         """Columns whose values are not shown, as DriftDetector found them tagged in the schema."""
         return frozenset((self.profile or {}).get("personal") or ())
@@ -191,3 +205,10 @@ class RunFacts:
     def _of_examples(self, name: str) -> Any:
         examples = self.artifacts.get("examples")
         return examples.properties.get(name) if examples else None
+
+
+def _noted_spans(noted: Any) -> list[Mapping[str, Any]]:
+    try:
+        return [span for span in json.loads(noted or "[]") if isinstance(span, Mapping)]
+    except (TypeError, ValueError):
+        return []

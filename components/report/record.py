@@ -5,6 +5,6 @@ RECORD = NodeRecord(
     title="Report",
     page=Page(name="run", output="report", file="index.html"),
     run_parameter="workload",
-    shows={"run_report": ArtifactType.HTML, "model_card": ArtifactType.MARKDOWN},
+    shows={"run_report": ArtifactType.HTML, "model_card": ArtifactType.HTML},
     shown_by="components.report.shown:shown",
 )

@@ -18,6 +18,7 @@ from components.report.facts import RunFacts
 from components.report.search_view import search_view
 from components.report.site import span_url
 from components.report.sparklines import sparkline
+from components.report.variants_view import variants_view
 
 MAX_COLUMNS = 200
 _CURVES = 4
@@ -28,7 +29,7 @@ def render_run(facts: RunFacts) -> str:
     """The whole page, UTF-8 text, without a single outside resource."""
     judged = verdict.verdict(facts)
     others, groups = evaluation_view.slice_groups(facts)
-    page = _environment().get_template("page.html.j2")
+    page = environment().get_template("page.html.j2")
     return page.render(
         facts=facts,
         verdict=judged,
@@ -46,9 +47,11 @@ def render_run(facts: RunFacts) -> str:
         primary=facts.primary,
         views=figures.figures(facts),
         search=search_view(facts),
+        variants=variants_view(facts),
         galleries=_galleries(facts.gallery),
         fairness=responsible_view.fairness_tables(facts),
         importance=responsible_view.importance_figure(facts),
+        explanations=responsible_view.explanations_figure(facts),
         sketches=_galleries(facts.sketches),
         other_metrics=others,
         slice_groups=groups,
@@ -69,12 +72,13 @@ def render_gate(gate: GateResult, key: str = "gate") -> Markup:
     Args:
         key: starts every id in the fragment; unique on its page.
     """
-    module: Any = _environment().get_template("gate.html.j2").module
+    module: Any = environment().get_template("gate.html.j2").module
     return Markup(module.gate(view.gate_view(gate), key))  # noqa: S704 the template escapes
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Of every page that is made of a run: its templates, filters and style."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -148,21 +152,8 @@ def _lineage(facts: RunFacts) -> dict[str, Any]:
     """Where this run's model comes from: spans with digests, code, parent, release, artifacts."""
     release = facts.release or {}
     properties = {key: value for one in facts.artifacts.values() for key, value in one.properties.items()}
-    spans = [span for span in release.get("spans") or () if isinstance(span, Mapping)]
-    examples = facts.artifacts.get("examples")
-    if not spans and examples is not None:
-        spans = _noted_spans(examples.properties.get("spans"))
-    if not spans and examples is not None and "span" in examples.properties:
-        known = examples.properties
-        spans = [
-            {
-                "span": known["span"],
-                "digest": known.get("digest") or known.get("input_fingerprint") or "",
-                "rows": known.get("rows_out"),
-            }
-        ]
     return {
-        "spans": spans,
+        "spans": facts.spans,
         "code_revision": release.get("code_revision") or properties.get("code_revision") or "",
         "code_digest": release.get("code_digest") or properties.get("code_digest") or "",
         "version": release.get("version"),
@@ -181,11 +172,3 @@ def _span_page(facts: RunFacts, spans: Sequence[Mapping[str, Any]]) -> tuple[str
     if not isinstance(number, int):
         return "", ""
     return f"span {number}", span_url(str(facts.workload.get("name", "")), number)
-
-
-def _noted_spans(noted: Any) -> list[Mapping[str, Any]]:
-    """The spans as ColumnarExampleGen notes them on its examples: JSON, `[{"span", "digest", "rows"}]`."""
-    try:
-        return [span for span in json.loads(noted or "[]") if isinstance(span, Mapping)]
-    except (TypeError, ValueError):
-        return []

@@ -9,5 +9,5 @@ def shown(made: Outputs) -> dict[str, Shown]:
     where = {"location": made.uri("report")}
     return {
         "run_report": Shown(where, made.text("report", "index.html")),
-        "model_card": Shown(where, made.text("report", "model_card.md")),
+        "model_card": Shown(where, made.text("report", "model_card.html")),
     }

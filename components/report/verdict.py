@@ -213,6 +213,7 @@ def _after_release(name: str, release: Mapping[str, Any]) -> tuple[Step, ...]:
             "Look at the release: its data, metrics, gates and the digest of every file.",
             f"./trainyard release show {name} {version}",
         ),
+        Step("Show its card to people outside.", f"./trainyard release card {name} {version} --html > card.html"),
         Step(
             f"The DAG deploy_{name} takes it from here: it loads it, compares its answers with stable and promotes it. "
             "By hand:",

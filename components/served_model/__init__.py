@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pydantic
 
-import vector_index
+import answering
 from components.columnar import is_list
 from components.tasks import Task, find
 from spec.errors import InputError
+from spec.signatures import EXPLAIN
 from spec.words import one_line
 from spec.workload import PLAIN
 
@@ -213,29 +214,39 @@ def load_answerer(
         by_index: whether an index beside the SavedModel answers, if there is one, as in the model server.
 
     Raises:
-        InputError: the SavedModel or its index does not load, or lacks the signature or the output of its task.
+        InputError: the SavedModel, or what lies beside it, does not load, or lacks the signature or the output of its task.
     """
-    entry, signatures = _entries(saved_model)
-    if "serving_default" not in signatures:
-        raise InputError(
-            f"{saved_model}: has no signature 'serving_default'. Export the model with Trainyard's Trainer."
-        )
-    signature = signatures["serving_default"]
-    if model.output not in signature.outputs:
+    found = answering.answerer(saved_model, _entries(saved_model), by_index)
+    if model.output not in found.outputs:
         raise InputError(
             f"{saved_model}: a model for task {model.task} has an output {model.output!r} in 'serving_default'. "
-            f"Received: {', '.join(signature.outputs)}. Export the model with Trainyard's Trainer."
+            f"Received: {', '.join(found.outputs)}. Export the model with Trainyard's Trainer."
         )
     wanted = {model.input_name(name): name for name in model.features}
-    if set(wanted) != set(signature.inputs):
+    if set(wanted) != set(found.inputs):
         raise InputError(
-            f"{saved_model}: 'serving_default' takes {', '.join(sorted(signature.inputs))}; its description says "
+            f"{saved_model}: 'serving_default' takes {', '.join(sorted(found.inputs))}; its description says "
             f"{', '.join(sorted(wanted))}. Export the model anew."
         )
-    call = (by_index and vector_index.answering(saved_model, entry)) or entry("serving_default").call
+    return _of_columns(found.call, model)
+
+
+def load_explainer(saved_model: pathlib.Path, model: ServedModel) -> Callable[[Mapping[str, np.ndarray]], Tensors]:
+    """The same of the signature `explain`, which the model must have.
+
+    Raises:
+        InputError: the SavedModel does not load.
+    """
+    return _of_columns(_entries(saved_model)(EXPLAIN).call, model)
+
+
+def _of_columns(
+    call: Callable[[Tensors], Tensors], model: ServedModel
+) -> Callable[[Mapping[str, np.ndarray]], Tensors]:
+    """A signature that takes what `serving_default` does, by column, and a few rows at a time where many take much memory."""
 
     def answer(inputs: Mapping[str, np.ndarray]) -> Tensors:
-        arrays = {name: inputs[column] for name, column in wanted.items()}
+        arrays = {model.input_name(name): inputs[name] for name in model.features}
         count = len(next(iter(arrays.values())))
         rows = model.rows_at_once or max(1, count)
         parts = [
@@ -247,8 +258,8 @@ def load_answerer(
     return answer
 
 
-def _entries(saved_model: pathlib.Path) -> tuple[Callable[[str], vector_index.Entry], Mapping[str, Any]]:
-    """What calls a signature, by its name, and the signatures as they are stored."""
+def _entries(saved_model: pathlib.Path) -> Callable[[str], answering.Entry]:
+    """The signatures of a SavedModel, by name."""
     import tensorflow as tf
 
     v1 = tf.compat.v1
@@ -264,7 +275,7 @@ def _entries(saved_model: pathlib.Path) -> tuple[Callable[[str], vector_index.En
     except (OSError, tf.errors.OpError, ValueError, RuntimeError) as error:
         raise InputError(f"{saved_model}: does not load: {' '.join(str(error).split())[:300]}") from None
 
-    def entry(name: str) -> vector_index.Entry:
+    def entry(name: str) -> answering.Entry:
         inputs, outputs = list(signatures[name].inputs), sorted(signatures[name].outputs)
         run = session.make_callable(
             [signatures[name].outputs[one].name for one in outputs],
@@ -276,6 +287,6 @@ def _entries(saved_model: pathlib.Path) -> tuple[Callable[[str], vector_index.En
             assert session is not None
             return dict(zip(outputs, run(*(given[one] for one in inputs)), strict=True))
 
-        return vector_index.Entry(inputs, call)
+        return answering.Entry(inputs, outputs, call)
 
-    return entry, signatures
+    return entry

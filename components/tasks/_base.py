@@ -300,6 +300,15 @@ class Task(Judged):
         """
         return {self.output: output}
 
+    def explained_score(self, output: Any, answered: Any) -> Any:
+        """What the signature `explain` explains, in the graph: a number each row that grows with what was answered, [N]; `explains`.
+
+        Args:
+            output: of the model to changed rows, [N, *head_shape].
+            answered: the same to the rows as they are.
+        """
+        raise NotImplementedError
+
     def tfs_answers(self, output: Any) -> dict[str, Any]:
         """The outputs of `tfs_signature` by name, in the graph."""
         raise NotImplementedError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from components.tasks._base import Task
@@ -28,6 +28,7 @@ class ClassTask(Task):
     valid_words = "finite and a probability"
     views: ClassVar[tuple[View, ...]] = (View("confusion_matrix", "Confusion matrix"),)
     gallery_rows = 16
+    takes_variants = True
 
     @abc.abstractmethod
     def scores(self, values: Any) -> Any:
@@ -70,6 +71,10 @@ class ClassTask(Task):
             "label": tf.gather(tf.constant(self.classes, tf.string), called),
             "confidence": tf.gather(self.scores(output), called, batch_dims=1),
         }
+
+    def explained_score(self, output: Any, answered: Any) -> Any:
+        """The log-odds of the class that the row is called."""
+        return _log_odds(output, self.called(answered), self.scores)
 
     def tfs_answers(self, output: Any) -> dict[str, Any]:
         import tensorflow as tf
@@ -175,3 +180,27 @@ class ClassesTask(ClassTask):
 
 def _names(values: set[str]) -> str:
     return ", ".join(repr(value) for value in sorted(values)) or "none"
+
+
+def _log_odds(output: Any, classes: Any, scores: Callable[[Any], Any]) -> Any:
+    """How sure a model is of a class of each row, in the graph, [N].
+
+    Where a sigmoid or softmax ends the model, of what that was given: in float32 a sure probability is 1, and has no slope.
+
+    Args:
+        output: of the model, [N, C], or [N, 1] of two classes.
+        classes: their indices, [N].
+        scores: an output -> the probability of each class, [N, C].
+    """
+    import tensorflow as tf
+
+    last = output.op
+    if last.type == "Softmax":
+        logits = last.inputs[0]
+    elif last.type == "Sigmoid":
+        logits = tf.concat([tf.zeros_like(output), last.inputs[0]], axis=1)
+    else:
+        logits = tf.math.log(tf.clip_by_value(scores(output), EPSILON, 1.0))
+    own = tf.one_hot(classes, logits.shape[1], on_value=True, off_value=False)
+    others = tf.reduce_logsumexp(tf.where(own, logits.dtype.min, logits), axis=1)
+    return tf.gather(logits, classes, batch_dims=1) - others

@@ -20,6 +20,8 @@ class NumberTask(Task):
 
     tfs_signature = "regress"
     epoch_metrics = (RMSE,)
+    takes_variants = True
+    explains = True
 
     def head_shape(self, schema: ModelSchema) -> tuple[int, ...]:
         return (1,)
@@ -56,6 +58,10 @@ class NumberTask(Task):
 
     def answers(self, output: Any, features: Mapping[str, Any], model: Any) -> dict[str, Any]:
         return {self.output: output[:, 0]}
+
+    def explained_score(self, output: Any, answered: Any) -> Any:
+        """The number itself."""
+        return output[:, 0]
 
     def tfs_answers(self, output: Any) -> dict[str, Any]:
         return {"outputs": output[:, 0]}

@@ -41,6 +41,7 @@ class Binary(ClassTask):
     epoch_metrics = (AUC, ACCURACY)
     label_kind = LabelKind.TWO_CLASSES
     takes_teacher = True
+    explains = True
     takes_threshold = True
     calls_one_class = True
     output = "probability"

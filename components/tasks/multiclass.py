@@ -33,6 +33,7 @@ class Multiclass(ClassesTask):
     label_kind = LabelKind.CLASSES
     calls_one_class = True
     takes_teacher = True
+    explains = True
     activation = "softmax"
 
     def __init__(

@@ -51,6 +51,7 @@ class Segmentation(Task):
     metrics = (MIOU, DICE, PIXEL_ACCURACY)
     epoch_metrics = (MIOU,)
     label_kind = LabelKind.IMAGE
+    takes_variants = True
     guide = "docs/guides/pictures.md"
     Options = Options
     output = "shares"

@@ -17,12 +17,15 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import served_model
-from components.schema import booleans_of, is_personal, time_format_of
+from components.schema import booleans_of, is_personal, is_picture, time_format_of
 from components.tasks import ModelSchema, Signature, Task, find
 from components.tasks.catalogue import Catalogue
+from components.trainer._explain import Explainer, Row, map_shape
+from components.trainer._made_of import made_of
 from components.trainer.late import Late, as_stored, row_bytes
 from spec.errors import InputError
-from spec.words import some_of
+from spec.signatures import EXPLAIN
+from spec.words import one_line, some_of
 
 MadeOf = Callable[[Mapping[str, Any]], dict[str, tf.Tensor]]
 
@@ -33,15 +36,52 @@ _MISSING = {"int64": served_model.MISSING_INT64, "string": served_model.MISSING_
 
 
 _ITEMS_AT_ONCE = 256
+_POINTS_AT_ONCE = 1024  # of the paths of `explain`
 
 
-class ServingModule(tf.Module):
+class RawColumns(tf.Module):
+    """What a SavedModel does with the raw columns of a request: they become the model's features.
+
+    Attributes:
+        columns: those that a request to `serving_default` carries.
+        features: raw columns [N, ...] -> features, in the graph.
+    """
+
+    def __init__(self, transform: tft.TFTransformOutput, schema: ModelSchema, threshold: float, late: Late) -> None:
+        super().__init__()
+        self._task = find(schema.task)(schema.classes, threshold, schema.task_options)
+        # Read-only views: TensorFlow would track each entry of a dictionary, and look through all of them whenever it saves.
+        specs = transform.raw_feature_spec()
+        self._raw_specs = types.MappingProxyType({n: s for n, s in specs.items() if n != schema.label})
+        # Of all columns: one is called the same in every signature.
+        self._input_names = types.MappingProxyType(input_names(self._raw_specs))
+        self.columns = _served("served_columns", self._task.served_columns(tuple(self._raw_specs)), self._raw_specs)
+        transform_layer = transform.transform_features_layer()
+        self.features: MadeOf = functools.partial(_features, transform_layer, late, self._task)
+        # What the signatures need hangs here, and not the layer with all that is its own: saving looks through everything that
+        # hangs on this module several times, and traces a tf_keras layer once more.
+        self._resources = [found for one in (transform_layer, *late.resources) for found in resources(one)]
+
+    def raw_inputs(self, columns: Iterable[str]) -> dict[str, tf.TensorSpec]:
+        """The dense tensors of columns by input name: [None] or [None, d]."""
+        specs = {self._input_names[name]: self._raw_specs[name] for name in columns}
+        return {name: tf.TensorSpec([None, *_shape(spec)], spec.dtype, name) for name, spec in specs.items()}
+
+    def from_dense(self, given: dict[str, tf.Tensor], columns: Iterable[str]) -> dict[str, Any]:
+        """The tensors of a request -> raw columns, in the graph."""
+        raw = {name: given[self._input_names[name]] for name in columns}
+        nullable = {name for name in raw if isinstance(self._raw_specs[name], tf.io.VarLenFeature)}
+        return {name: _sparse(value) if name in nullable else value for name, value in raw.items()}
+
+
+class ServingModule(RawColumns):
     """Raw features in, answers in the task's own terms out.
 
     Args:
         model: fitted.
         threshold: binary only: above which probability a row is called positive.
         catalogue: of a task that finds items, those that there are.
+        ordinary: the row that `explain` compares with, [...] by feature; None: the model has no such signature.
 
     Raises:
         InputError: the columns that the task serves do not suffice for what it answers.
@@ -55,17 +95,10 @@ class ServingModule(tf.Module):
         threshold: float,
         late: Late,
         catalogue: Catalogue | None = None,
+        ordinary: Row | None = None,
     ) -> None:
-        super().__init__()
-        self._task = find(schema.task)(schema.classes, threshold, schema.task_options)
-        # Read-only views: TensorFlow would track each entry of a dictionary, and look through all of them whenever it saves.
-        specs = transform.raw_feature_spec()
-        self._raw_specs = types.MappingProxyType({n: s for n, s in specs.items() if n != schema.label})
-        # Of all columns: one is called the same in every signature.
-        self._input_names = types.MappingProxyType(input_names(self._raw_specs))
-        self.columns = _served("served_columns", self._task.served_columns(tuple(self._raw_specs)), self._raw_specs)
-        transform_layer = transform.transform_features_layer()
-        features = functools.partial(_features, transform_layer, late, self._task)
+        super().__init__(transform, schema, threshold, late)
+        features = self.features
         # Held here for its variables and tables.
         self._stock = None
         if catalogue is not None:
@@ -73,7 +106,7 @@ class ServingModule(tf.Module):
                 model, schema, catalogue, lambda compute: self._of_items(compute, catalogue, features)
             )
         # Traced once, here: every signature of these columns calls this graph. TensorFlow's runtime inlines it.
-        predict = _graph(lambda raw: _predict(features(raw), model, self._task))
+        predict = graph(lambda raw: _predict(features(raw), model, self._task))
         try:
             self._predict = predict.get_concrete_function(self._batches(self.columns))
         except Exception as error:
@@ -84,12 +117,15 @@ class ServingModule(tf.Module):
         self._further = types.MappingProxyType(dict(self._task.signatures(model, schema)))
         for name, signature in self._further.items():
             _served(f"signature {name!r}", signature.columns, self._raw_specs)
-        self.signatures = types.MappingProxyType(self._traced(features))
-        # Saving looks through everything that hangs on this module several times, and traces a tf_keras layer once more: what
-        # the signatures need hangs here, not the model and the layer with all that is theirs (optimizer, history, graphs).
-        # Augmentation layers hold random state that TensorFlow would not find in the model anyway.
+        signatures = self._traced(features)
+        if ordinary is not None:
+            pictures = [one.name for one in transform.raw_metadata.schema.feature if is_picture(one)]
+            signatures[EXPLAIN] = self._explain_traced(model, late, ordinary, pictures)
+        self.signatures = types.MappingProxyType(signatures)
+        # Not the model itself, with its optimizer, history and graphs. Augmentation layers hold random state that TensorFlow would
+        # not find in the model anyway.
         self._variables = [variable.value for variable in model.variables]  # Origin reads them by their places
-        self._resources = [found for one in (transform_layer, model, *late.resources) for found in _resources(one)]
+        self._resources += resources(model)
 
     def save(self, folder: pathlib.Path) -> None:
         """Writes the SavedModel, and what the task has beside it."""
@@ -100,12 +136,8 @@ class ServingModule(tf.Module):
     @property
     def further_columns(self) -> dict[str, tuple[str, ...]]:
         """The columns of each further signature that takes nothing else."""
-        return {name: tuple(one.columns) for name, one in self._further.items() if not one.tensors}
-
-    def raw_inputs(self, columns: Iterable[str]) -> dict[str, tf.TensorSpec]:
-        """The dense tensors of columns by input name: [None] or [None, d]."""
-        specs = {self._input_names[name]: self._raw_specs[name] for name in columns}
-        return {name: tf.TensorSpec([None, *_shape(spec)], spec.dtype, name) for name, spec in specs.items()}
+        found = {name: tuple(one.columns) for name, one in self._further.items() if not one.tensors}
+        return found | ({EXPLAIN: self.columns} if EXPLAIN in self.signatures else {})
 
     def described(self, column: str, raw: Any, missing: tuple[str, ...]) -> served_model.RawFeature:
         """What a client needs to know about a column; `raw` is its feature in the schema."""
@@ -128,14 +160,14 @@ class ServingModule(tf.Module):
         """Concrete functions by signature name."""
         examples = tf.TensorSpec([None], tf.string, "examples")
         inputs = tf.TensorSpec([None], tf.string, "inputs")
-        by_tensors = _graph(lambda **raw: self._predict(self._from_dense(raw, self.columns))[1])
-        by_examples = _graph(lambda examples: self._predict(self._parse(examples))[1])
+        by_tensors = graph(lambda **raw: self._predict(self.from_dense(raw, self.columns))[1])
+        by_examples = graph(lambda examples: self._predict(self._parse(examples))[1])
         signatures = {
             "serving_default": by_tensors.get_concrete_function(**self.raw_inputs(self.columns)),
             "serving_examples": by_examples.get_concrete_function(examples=examples),
         }
         if own := self._task.tfs_signature:
-            by_inputs = _graph(lambda inputs: self._task.tfs_answers(self._predict(self._parse(inputs))[0]))
+            by_inputs = graph(lambda inputs: self._task.tfs_answers(self._predict(self._parse(inputs))[0]))
             signatures[own] = by_inputs.get_concrete_function(inputs=inputs)
         for name, signature in self._further.items():
             signatures[name] = self._further_traced(signature, features)
@@ -146,11 +178,49 @@ class ServingModule(tf.Module):
             tensors = {name: given[name] for name in signature.tensors}
             if not signature.columns:
                 return dict(signature.answer(tensors))
-            raw = self._from_dense(given, signature.columns)
+            raw = self.from_dense(given, signature.columns)
             return dict(signature.answer(features(raw) | tensors))
 
         named = {name: tf.TensorSpec(one.shape, one.dtype, name) for name, one in signature.tensors.items()}
-        return _graph(answer).get_concrete_function(**self.raw_inputs(signature.columns), **named)
+        return graph(answer).get_concrete_function(**self.raw_inputs(signature.columns), **named)
+
+    def _explain_traced(self, model: keras.Model, late: Late, ordinary: Row, pictures: Collection[str]) -> Any:
+        def score(given: dict[str, tf.Tensor], answered: tf.Tensor) -> tf.Tensor:
+            output = tf.cast(self._task.served_output(model, given), tf.float32)
+            return self._task.explained_score(output, answered)
+
+        names = self._input_names
+        needed = _needed(self.features, {name: self._raw_specs[name] for name in self.columns})
+        needed = {name: columns for name, columns in needed.items() if name in late.features}
+        shapes = {
+            name: map_shape(late.features[name].shape, _shape(self._raw_specs[columns[0]]))
+            for name, columns in needed.items()
+            if len(columns) == 1 and columns[0] in pictures and late.features[name].dtype == "float32"
+        }
+        explainer = Explainer(
+            score,
+            {name: ordinary[name] for name in needed},
+            {name: [names[column] for column in columns] for name, columns in needed.items()},
+            {name: shape for name, shape in shapes.items() if shape},
+            max(1, min(_POINTS_AT_ONCE, _BYTES_AT_ONCE // (row_bytes(late.features.values()) + 1))),
+        )
+
+        def answer(**given: tf.Tensor) -> dict[str, Any]:
+            raw = self.from_dense(given, self.columns)
+            return explainer.answers(
+                self.features(raw), self._predict(raw)[0], [names[column] for column in self.columns]
+            )
+
+        try:
+            return graph(answer).get_concrete_function(**self.raw_inputs(self.columns))
+        except LookupError as error:
+            if isinstance(
+                error, KeyError | IndexError
+            ):  # TensorFlow says the plain one of an operation without a gradient
+                raise
+            raise InputError(
+                f"export.explain: {one_line(error, 200)}. Use an operation that has one, or set export.explain: false."
+            ) from error
 
     def _of_items(
         self, compute: Callable[[Mapping[str, Any]], Any], catalogue: Catalogue, features: MadeOf
@@ -158,8 +228,8 @@ class ServingModule(tf.Module):
         """Something of every item's features, [M, ...]."""
         columns = [name for name in catalogue.items.column_names if name in self._raw_specs]
         described = {name: self._described(name) for name in columns}
-        graph = _graph(lambda **given: compute(features(self._from_dense(given, columns))))
-        call = graph.get_concrete_function(**self.raw_inputs(columns))
+        computed = graph(lambda **given: compute(features(self.from_dense(given, columns))))
+        call = computed.get_concrete_function(**self.raw_inputs(columns))
         found = []
         for batch in catalogue.items.select(columns).to_batches(max_chunksize=_ITEMS_AT_ONCE):
             tensors = {name: served_model.dense(name, batch.column(name), one) for name, one in described.items()}
@@ -172,11 +242,6 @@ class ServingModule(tf.Module):
     def _parse(self, serialized: tf.Tensor) -> dict[str, Any]:
         return tf.io.parse_example(serialized, {name: self._raw_specs[name] for name in self.columns})  # type: ignore[no-any-return]
 
-    def _from_dense(self, given: dict[str, tf.Tensor], columns: Iterable[str]) -> dict[str, Any]:
-        raw = {name: given[self._input_names[name]] for name in columns}
-        nullable = {name for name in raw if isinstance(self._raw_specs[name], tf.io.VarLenFeature)}
-        return {name: _sparse(value) if name in nullable else value for name, value in raw.items()}
-
 
 def export(
     model: keras.Model,
@@ -188,6 +253,7 @@ def export(
     late: Late | None = None,
     catalogue: Catalogue | None = None,
     names: Sequence[str] = (),
+    ordinary: Row | None = None,
 ) -> None:
     """Writes the SavedModel and, beside it, what a client needs to know about its inputs and answers.
 
@@ -197,9 +263,10 @@ def export(
         late: what makes the model's features of those of the transform graph; None: they are the same.
         catalogue: of a task that finds items, those that there are.
         names: of the model's weights, as it was trained; default: as they are.
+        ordinary: the row that `explain` compares with, [...] by feature; None: the model has no such signature.
     """
     late = late or Late(schema.features)
-    served = ServingModule(model, transform, schema, threshold, late, catalogue)
+    served = ServingModule(model, transform, schema, threshold, late, catalogue, ordinary)
     served.save(folder)
     raw = {one.name: one for one in transform.raw_metadata.schema.feature}
     described = served_model.ServedModel(
@@ -276,22 +343,23 @@ def _served(where: str, columns: Sequence[str], known: Collection[str]) -> tuple
     return tuple(columns)
 
 
+def _needed(features: MadeOf, specs: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The raw columns that each feature is made of."""
+    return made_of(graph(features).get_concrete_function({name: _batch_spec(spec) for name, spec in specs.items()}))
+
+
 def _lacking(features: MadeOf, specs: Mapping[str, Any], columns: Collection[str], schema: ModelSchema) -> str:
     """That the columns do not suffice, and which features would take which others; empty: they suffice for all."""
-
-    def made_of(given: Iterable[str]) -> set[str]:
-        batches = {name: _batch_spec(specs[name]) for name in given}
-        return set(_graph(features).get_concrete_function(batches).structured_outputs)
-
-    made = made_of(columns)
-    needed_for: dict[str, list[str]] = {name: [] for name in schema.features if name not in made}
-    for column in specs if needed_for else ():
-        if column not in columns:
-            for name in needed_for.keys() - made_of(specs.keys() - {column}):
-                needed_for[name].append(column)
-    if not needed_for:
+    needed_for = {
+        name: [one for one in needed if one not in columns] for name, needed in _needed(features, specs).items()
+    }
+    lacking = [
+        f"{name!r} needs {' and '.join(map(repr, needed))}"
+        for name, needed in sorted(needed_for.items())
+        if needed and name in schema.features
+    ]
+    if not lacking:
         return ""
-    lacking = [f"{name!r} needs {' and '.join(map(repr, needed))}" for name, needed in sorted(needed_for.items())]
     return (
         f"task {schema.task}: a request to serving_default carries {some_of([*map(repr, columns)])} alone, which is too little for "
         f"its answers. Of the features that are lacking {some_of(lacking)}. Let requests carry more, or build the model so "
@@ -299,12 +367,13 @@ def _lacking(features: MadeOf, specs: Mapping[str, Any], columns: Collection[str
     )
 
 
-def _graph(function: Callable[..., Any]) -> Any:
+def graph(function: Callable[..., Any]) -> Any:
+    """A function of TensorFlow, traced when it is asked for a concrete one."""
     # Without AutoGraph, as Keras trains: rewriting the source of every function on the way took longer than tracing it.
     return tf.function(function, autograph=False)
 
 
-def _resources(root: Any) -> list[Any]:
+def resources(root: Any) -> list[Any]:
     """Lookup tables and the files that fill them, wherever they hang."""
     kinds = (tf.saved_model.experimental.TrackableResource, tf.saved_model.Asset)
     return [one for one in tf.train.TrackableView(root).descendants() if isinstance(one, kinds)]

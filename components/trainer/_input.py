@@ -104,6 +104,14 @@ class Split:
         for groups in self._split_into_pools(np.arange(len(self._groups))):
             yield self._read(groups)
 
+    def spread(self, rows: int) -> dict[str, npt.NDArray[Any]]:
+        """The model's features of some rows that lie evenly in the first pool, as they are when the model is served, [n, *shape]."""
+        columns = next(self.pools())
+        chosen = np.unique(np.linspace(0, _rows(columns) - 1, rows).astype(int))
+        batch = self._block({name: values[chosen] for name, values in columns.items()}, len(chosen))
+        (one,) = tf.data.Dataset.from_tensors(batch).unbatch().map(lambda given: self._for_keras(given, False)[0])
+        return {name: one[name].numpy() for name in self.late.features}
+
     def dataset(
         self, batch_size: int, seed: int | None = None, replicas: int = 1, weights: Weights | None = None
     ) -> tf.data.Dataset:

@@ -40,17 +40,22 @@ class Origin:
         Raises:
             InputError: the release does not say which layers its weights are of.
         """
-        import tensorflow as tf
-
         if (release := named_release(folder)) is None:
             return None
-        saved_model = pathlib.Path(folder) / SERVING_FOLDER
-        names = ServedModel.read(saved_model).weights
-        if not names:
+        found = cls.of(pathlib.Path(folder) / SERVING_FOLDER, release)
+        if not found.layers:
             raise InputError(
                 f"training.start_from: {release_name(release)} was made by an earlier Trainyard, which did not note the names of its "
                 "weights. Release it again without start_from, or name another."
             )
+        return found
+
+    @classmethod
+    def of(cls, saved_model: pathlib.Path, release: Mapping[str, Any]) -> Origin:
+        """Of a SavedModel; without layers where it does not say which its weights are of."""
+        import tensorflow as tf
+
+        names = ServedModel.read(saved_model).weights
         reader = tf.train.load_checkpoint(str(saved_model / "variables" / "variables"))
         kept = [
             (name, reader.get_tensor(f"_variables/{place}/.ATTRIBUTES/VARIABLE_VALUE"))

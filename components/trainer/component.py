@@ -22,6 +22,7 @@ class TrainerSpec(ComponentSpec):
         "module_file": ExecutionParameter(type=str),
         "module_digest": ExecutionParameter(type=str),
         "training": ExecutionParameter(type=str),
+        "explain": ExecutionParameter(type=int),
     }
     INPUTS = {
         "transformed_examples": ChannelParameter(type=standard_artifacts.Examples),
@@ -47,6 +48,7 @@ class Trainer(base_component.BaseComponent):
 
     Args:
         training: how to fit.
+        explain: whether the SavedModel explains its answers.
         hyperparameters: of a Tuner; they stand in place of those in `training`.
         origin: the release whose weights it begins with.
         teacher: the release that it learns from, with `examples`.
@@ -63,6 +65,7 @@ class Trainer(base_component.BaseComponent):
         schema: types.BaseChannel,
         module_file: str,
         training: TrainingConfig,
+        explain: bool,
         catalogue: types.BaseChannel | None = None,
         assets: Mapping[str, Asset] = MappingProxyType({}),
         hyperparameters: types.BaseChannel | None = None,
@@ -83,6 +86,7 @@ class Trainer(base_component.BaseComponent):
                 module_file=module_file,
                 module_digest=user_code.digest(pathlib.Path(module_file).parent, assets),
                 training=border.dump(training),
+                explain=int(explain),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
             )
@@ -98,6 +102,7 @@ def node(graph: Graph) -> Trainer:
         graph.outputs["schema"],
         module_file=str(graph.site.workload_folder / "model.py"),
         training=TrainingConfig.of(workload, workload.training),
+        explain=workload.export.explain,
         hyperparameters=graph.outputs.get("best_hyperparameters"),
         catalogue=graph.outputs.get("catalogue"),
         assets=workload.assets,

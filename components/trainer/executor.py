@@ -23,6 +23,7 @@ class Executor(base_executor.BaseExecutor):
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         from components.trainer import _checkpoints, _decision, _export, _fitting, _keras_file, _sketches, training
+        from components.trainer._explain import ordinary
         from components.trainer._start import named_release
 
         config = border.load(TrainingConfig, exec_properties["training"])
@@ -67,6 +68,7 @@ class Executor(base_executor.BaseExecutor):
                 material.late,
                 items[0] if items else None,
                 names,
+                ordinary(material.train) if exec_properties["explain"] else None,
             )
             sample = _fitting.sample_of(material.schema)
             history["keras_file"] = _keras_file.write(model, sample, folder / KERAS_FILE)

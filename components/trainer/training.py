@@ -148,6 +148,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     sketches: Sketches | None = None,
     after_epoch: Callable[[Progress], None] | None = None,
+    prepare: Callable[[keras.Model], None] | None = None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """Builds and fits a model.
 
@@ -157,6 +158,7 @@ def train(
         checkpoints: where the state of each epoch is kept; None: nowhere.
         sketches: draws what the model makes after some epochs; None: nothing is drawn.
         after_epoch: told after each; what it raises ends the training.
+        prepare: given the model before the first step.
 
     Returns:
         The model with the weights that `training.keep_weights` says, and what goes into history.json.
@@ -168,6 +170,8 @@ def train(
         _privacy.check(config, material.train.rows)
     with devices.scope():
         model, start = material.build(config)
+        if prepare:
+            prepare(model)
     history = _fitting.fit(
         model,
         material.train,

@@ -198,7 +198,7 @@ def _harvest(result: RunResult, outputs: Outputs) -> None:
     if "evaluation" in made:
         metrics = json.loads((pathlib.Path(made["evaluation"].uri) / "metrics.json").read_text())
         result.metrics, result.bounds, result.trivial = metrics["overall"], metrics["bounds"], metrics["trivial"]
-        result.baseline = metrics.get("baseline")
+        result.baseline, result.variants = metrics.get("baseline"), metrics.get("variants")
         champion = metrics.get("champion")
         if champion:
             result.champion = {k: v for k, v in champion.items() if k not in ("roc", "overall")}

@@ -36,6 +36,7 @@ class RunResult:
     `bounds`: each metric's confidence interval (`low`, `high`, in `words`), and whether a threshold judges it (`gated`).
     `trivial`: each metric of a model that ignores its inputs.
     `search`: of hyper-parameters: what won (`values`, `value` of the `metric`), its cost, and the `record` of all trials, a file.
+    `variants`: compressed variants of the model beside it: value of the `metric`, sizes, latencies.
     `reasons` say why a model was not released, or what each failed task on Kubeflow said; `warnings` what a gate let pass
     and a person should look at. `unlabelled`: rows without a label, which were left out (data.label.drop_unlabelled).
     `quarantine`: rows that did not fit and were set aside (data.on_bad_rows), and the file they are in.
@@ -63,6 +64,7 @@ class RunResult:
     baseline: dict[str, Any] | None = None
     champion: dict[str, Any] | None = None
     search: dict[str, Any] | None = None
+    variants: dict[str, Any] | None = None
     release: dict[str, Any] | None = None
     quarantine: dict[str, Any] | None = None
     unlabelled: int | None = None

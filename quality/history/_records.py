@@ -9,6 +9,12 @@ from typing import Any
 
 SERVING = "serving"
 """The source of a validation of requests to a model server, rather than of a span."""
+LIVE = "live"
+"""The source of a validation of a served model's answers, by the labels that came later."""
+LIVE_GATE = "LiveMetrics"
+"""The gate of a validation of that source; its checks of labels have each version's figures as evidence, `metrics` among them."""
+OF_MODELS = (SERVING, LIVE)
+"""The sources that say something of a model in use, and nothing of the workload's data."""
 
 
 class Outcome(enum.StrEnum):
@@ -131,7 +137,8 @@ class Validation:
         id: the run's id, or that of the check outside of a run; never reused.
         span: its number; None for data without spans.
         created_at: ISO 8601, UTC.
-        source: `run` (a training run's gates), `check` (of data outside of a run) or `serving` (what a model was asked).
+        source: `run` (a training run's gates), `check` (of data outside of a run), `serving` (what a model was asked) or
+            `live` (how well it answered).
         rows: how many were checked.
         quarantined: how many were set aside before.
         owner: who has to act.

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from components.gates import Verdict
 from quality.history import _tables as tables
-from quality.history._records import SERVING, Change, Check, Column, Outcome, Release, Validation
+from quality.history._records import OF_MODELS, Change, Check, Column, Outcome, Release, Validation
 from spec import environment as env
 from spec import home
 from spec.errors import InputError
@@ -157,20 +157,20 @@ class History:
         newest_first: tuple[Any, ...] = (sa.desc("created_at"), sa.desc("id"))
         span = sa.func.coalesce(sa.cast(table.c.span, sa.String), table.c.id)
         again = sa.func.row_number().over(partition_by=[table.c.workload, span], order_by=newest_first)
-        once = sa.select(table, again.label("again")).where(table.c.source != SERVING).subquery()
+        once = sa.select(table, again.label("again")).where(table.c.source.not_in(OF_MODELS)).subquery()
         last_first = (sa.func.coalesce(once.c.span, -1).desc(), *newest_first)
         nth = sa.func.row_number().over(partition_by=once.c.workload, order_by=last_first)
         counted = sa.select(once, nth.label("nth")).where(once.c.again == 1).subquery()
         query = sa.select(counted).where(counted.c.nth <= limit).order_by(*newest_first)
         return [_validation(row) for row in self._all(query)]
 
-    def newest_of_serving(self) -> list[Validation]:
-        """The newest validation of each workload's requests, without its parts."""
+    def newest_of_models(self) -> list[Validation]:
+        """The newest validations of each workload's model in use, one of each of OF_MODELS, without their parts."""
         table = tables.VALIDATIONS
         nth = sa.func.row_number().over(
-            partition_by=table.c.workload, order_by=(table.c.created_at.desc(), table.c.id.desc())
+            partition_by=(table.c.workload, table.c.source), order_by=(table.c.created_at.desc(), table.c.id.desc())
         )
-        ranked = sa.select(table, nth.label("nth")).where(table.c.source == SERVING).subquery()
+        ranked = sa.select(table, nth.label("nth")).where(table.c.source.in_(OF_MODELS)).subquery()
         return [_validation(row) for row in self._all(sa.select(ranked).where(ranked.c.nth == 1))]
 
     def newest(self, workload: str) -> Validation | None:
@@ -211,6 +211,15 @@ class History:
         with self._engine.connect() as connection:
             for row in connection.execute(query.where(tables.VALIDATIONS.c.workload == workload)):
                 yield row[0], Change(*row[1:])
+
+    def checks_over_time(self, workload: str, gate: str) -> Iterator[tuple[str, Check]]:
+        """(validation id, check) of a gate in all validations of a workload, oldest first."""
+        table, validations = tables.CHECKS, tables.VALIDATIONS
+        query = sa.select(table).join(validations).where(validations.c.workload == workload, table.c.gate == gate)
+        query = query.order_by(validations.c.created_at, validations.c.id, table.c.nth)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query).mappings():
+                yield row["validation_id"], Check(**_fields(Check, row))
 
     def failures(self, validation_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         """Counts of checks that neither pass nor are waived: validation id -> severity, or `not judged` -> how many."""

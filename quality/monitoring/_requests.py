@@ -1,6 +1,7 @@
 """Reads the model server's record of requests: JSON lines in segments, `<folder>/<model>/<time>-<pid>.jsonl`.
 
-A line is one row: `{"at", "model", "version", "label", "columns": {...}, "prediction": {...}}` (docs/guides/serving.md).
+A line is one row: `{"at", "request_id", "row", "model", "version", "label", "columns": {...}, "prediction": {...}}`
+(docs/guides/serving.md).
 """
 
 from __future__ import annotations
@@ -59,18 +60,12 @@ def read_requests(
     Raises:
         InputError: there is no record of the model.
     """
-    segments = sorted((folder / model).glob("*.jsonl"), reverse=True)
-    if not segments:
-        raise InputError(
-            f"{folder / model}: there is no record of requests. Start the model server with `--record {folder}`, or name its "
-            "folder with --record."
-        )
     columns: dict[str, list[Any]] = {}
     predictions: dict[str, list[Any]] = {}
     versions: dict[int, int] = {}
     times: list[str] = []
     unreadable = 0
-    for row in _rows(segments, since):
+    for row in recorded_rows(folder, model, since):
         if row is None:
             unreadable += 1
             continue
@@ -88,22 +83,32 @@ def read_requests(
     )
 
 
-def _rows(segments: list[pathlib.Path], since: datetime.datetime | None) -> Iterator[dict[str, Any] | None]:
-    """Rows, newest first; None for a line that is not a record."""
+def recorded_rows(
+    folder: pathlib.Path, model: str, since: datetime.datetime | None = None
+) -> Iterator[dict[str, Any] | None]:
+    """Recorded rows, newest first; None for a line that is not a record.
+
+    Raises:
+        InputError: there is no record of the model.
+    """
+    segments = sorted((folder / model).glob("*.jsonl"), reverse=True)
+    if not segments:
+        raise InputError(
+            f"{folder / model}: there is no record of requests. Start the model server with `--record {folder}`, or name its "
+            "folder with --record."
+        )
     for path in segments:
         try:
+            # A segment's name says when it was begun: one of another server, begun earlier, may hold newer rows.
+            if since is not None and path.stat().st_mtime < since.timestamp():
+                continue
             lines = path.read_bytes().splitlines()
         except (FileNotFoundError, IsADirectoryError):  # the server has just deleted it, or it is not a segment
             continue
-        fresh = 0
         for line in reversed(lines):
             row = _row(line)
-            if row is not None and since is not None and datetime.datetime.fromisoformat(row["at"]) < since:
-                continue
-            fresh += row is not None
-            yield row
-        if since is not None and not fresh and lines:
-            return  # segments before this one are older still
+            if row is None or since is None or datetime.datetime.fromisoformat(row["at"]) >= since:
+                yield row
 
 
 def _row(line: bytes) -> dict[str, Any] | None:

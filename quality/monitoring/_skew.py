@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from components.drift.distributions import Distribution
 from components.drift.judge import PREDICTION_DRIFT, SKEW, check, comparisons
 from components.gates import CheckResult, GateResult, Severity
 from model_store import ModelStore
-from quality.history import SERVING, History, Outcome, Validation
+from quality.history import SERVING, Outcome, Validation
 from quality.history.runs import changes, check_record, outcome_of, profiled
 from quality.monitoring._answers import spread
 from quality.monitoring._requests import Requests, read_requests, requests_profile
@@ -75,15 +77,19 @@ def check_skew(request: SkewRequest, examples_of: ExamplesOf) -> Validation:
     )
 
 
-def save(validation: Validation) -> pathlib.Path:
-    """Writes the validation into the history and updates its workload's pages; returns its page."""
-    from quality.reports import build, page_of
+def drift_series(validation: Validation, version: int) -> dict[str, Any]:
+    """What the model server shows Prometheus of a comparison.
 
-    site = home.home() / "reports"
-    with History.open() as history:
-        history.record(validation)
-        build(history, site, only=validation.workload)
-    return page_of(site, validation.workload, validation.id)
+    Args:
+        version: whose requests were compared.
+    """
+    at = datetime.datetime.fromisoformat(validation.created_at).timestamp()
+    found = [
+        {"kind": one.kind, "column": one.column, "measure": one.measure, "value": one.value, "limit": one.limit}
+        for one in validation.changes
+        if not one.slice and math.isfinite(one.value)
+    ]
+    return {"at": at, "version": version, "rows": validation.rows, "drift": found}
 
 
 def _compare(

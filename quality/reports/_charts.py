@@ -64,7 +64,7 @@ def over_time(
     svg = Svg(key, title, _description(lines), _WIDTH, _HEIGHT, "chart wide")
     low, high = min(known), max(known)
     if limit is not None:
-        high = max(high, limit)
+        low, high = min(low, limit), max(high, limit)
     if floor is not None:
         low = min(low, floor)
         high = max(high, floor + least)

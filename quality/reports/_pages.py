@@ -15,7 +15,7 @@ from components import formats
 from components.report import render as run_report
 from components.report.render import render_gate
 from quality.history import Column, Outcome, Validation
-from quality.reports import _charts, _paths, site_views
+from quality.reports import _charts, _in_use, _paths, site_views
 from quality.reports.site_views import Entry, WorkloadView
 
 STRIP = 60
@@ -95,6 +95,7 @@ def workload(view: WorkloadView, column_pages: int) -> str:
         view=view,
         columns=rows,
         rows_drawn=_rows_drawn(view),
+        in_use=[(title, svg) for title, svg in _in_use.charts(view, STRIP) if svg],
         strip=STRIP,
         entries=view.entries[:MAX_ROWS],
         hidden=max(0, len(view.entries) - MAX_ROWS),
@@ -148,7 +149,7 @@ def validation(
 def column(view: WorkloadView, name: str) -> str:
     """One column over time: missing values, distinct values, quantiles, drift; releases are marked."""
     known = [e for e in reversed(view.entries) if e.validation.id in view.series[name]][-MAX_ROWS:]
-    asked = [e for e in known if e.is_serving]
+    asked = [e for e in known if e.is_of_model]
     entries = [e for e in reversed(view.spans) if e.validation.id in view.series[name]][-MAX_ROWS:] or asked
     values = [view.series[name][entry.validation.id] for entry in entries]
     is_answer = name.startswith(PREDICTION)  # a feature may have an output's name
@@ -157,7 +158,7 @@ def column(view: WorkloadView, name: str) -> str:
         for validation_id, found in view.changes.get(name.removeprefix(PREDICTION), {}).items()
     }
     drawn = _column_charts(_axis(view, entries), entries, values)
-    drawn += _change_charts(_axis(view, entries), [e for e in entries if not e.is_serving], changes)
+    drawn += _change_charts(_axis(view, entries), [e for e in entries if not e.is_of_model], changes)
     drawn += _change_charts(_axis(view, asked), asked, changes)
     return _render(
         "column.html.j2",
@@ -179,7 +180,7 @@ def forward(page: str, to: str, label: str) -> str:
 def neighbours(view: WorkloadView, place: int) -> tuple[Entry | None, Entry | None]:
     """The newest validations of the spans (before, after); for data without spans, the validations by time."""
     entry = view.entries[place]
-    if entry.validation.span is None or entry.is_serving:
+    if entry.validation.span is None or entry.is_of_model:
         before = view.entries[place + 1] if place + 1 < len(view.entries) else None
         return before, view.entries[place - 1] if place else None
     spans = {e.validation.span: e for e in view.spans if e.validation.span is not None}
@@ -196,7 +197,7 @@ def span_before(view: WorkloadView, place: int) -> str:
         return next((e.validation.id for e in earlier if e.label != entry.label), "")
     last: dict[int, Validation] = {}  # the last verdict on each span
     for e in earlier:
-        if e.validation.span is not None and e.validation.span < entry.validation.span and not e.is_serving:
+        if e.validation.span is not None and e.validation.span < entry.validation.span and not e.is_of_model:
             last.setdefault(e.validation.span, e.validation)
     accepted = [span for span, one in last.items() if one.outcome is not Outcome.FAILED]
     return last[max(accepted)].id if accepted else ""

@@ -5,10 +5,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from components.formats import plural
 from components.gates import CheckResult, GateResult, Severity, Verdict
-from quality.history import SERVING, Change, Check, Column, History, Outcome, Release, Validation
+from quality.history import (
+    LIVE,
+    LIVE_GATE,
+    OF_MODELS,
+    SERVING,
+    Change,
+    Check,
+    Column,
+    History,
+    Outcome,
+    Release,
+    Validation,
+)
 from spec import graph
 from spec.words import some_of
 
@@ -16,6 +29,8 @@ STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
 WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED: "Stopped"}
 SERVING_WORDS = {Outcome.PASSED: "Alike", Outcome.WARNED: "Differs", Outcome.FAILED: "Differs too much"}
 """For requests to a model, which are never stopped."""
+LIVE_WORDS = {Outcome.PASSED: "Does well", Outcome.WARNED: "Look at it", Outcome.FAILED: "Below its limit"}
+"""For how well a model answered them."""
 GRAVEST_FIRST = (Outcome.FAILED, Outcome.WARNED, Outcome.PASSED)
 DOCUMENTS = {"data_docs": "Great Expectations' own page", "report": "The report of the training run"}
 MEASURES = {
@@ -30,6 +45,8 @@ KINDS = {
     "label_shift": "Shift of the label",
     "prediction_drift": "Drift of the predictions",
 }
+_MODELS_GATES = {"SkewDetector": KINDS["skew"], LIVE_GATE: "How well it answers, by labels that came later"}
+"""Titles of the gates that are no node of the graph."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,16 +66,23 @@ class Entry:
     newest: bool = True
 
     @property
-    def is_serving(self) -> bool:
-        return self.validation.source == SERVING
+    def is_of_model(self) -> bool:
+        """Whether it says something of a model in use, and nothing of the workload's data."""
+        return self.validation.source in OF_MODELS
 
     @property
     def state(self) -> str:
         return STATES[self.validation.outcome]
 
     @property
+    def question(self) -> str:
+        """What it answers about a model in use, for a link."""
+        return "How well the model answered" if self.validation.source == LIVE else "What the model was asked"
+
+    @property
     def word(self) -> str:
-        return (SERVING_WORDS if self.is_serving else WORDS)[self.validation.outcome]
+        words = {SERVING: SERVING_WORDS, LIVE: LIVE_WORDS}.get(self.validation.source, WORDS)
+        return words[self.validation.outcome]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +94,8 @@ class WorkloadView:
         releases: oldest first.
         series: column -> validation id -> the column then.
         changes: column -> validation id -> its changes then.
+        live: validation id -> the figures of each version then, of those of how well the model answered.
+        in_use: the newest of what is said of the model in use: what it is asked, how well it answers.
     """
 
     name: str
@@ -77,17 +103,18 @@ class WorkloadView:
     releases: tuple[Release, ...]
     series: Mapping[str, Mapping[str, Column]]
     changes: Mapping[str, Mapping[str, Sequence[Change]]]
-    serving: Entry | None = None
+    in_use: tuple[Entry, ...] = ()
+    live: Mapping[str, Sequence[Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
 
     @property
     def newest(self) -> Entry:
-        """The newest entry of the data; of requests, if there is no other."""
+        """The newest entry of the data; of the model in use, if there is no other."""
         return next(iter(self.spans), self.entries[0])
 
     @property
     def now(self) -> tuple[Entry, ...]:
-        """The current state: the newest data, and the newest requests to the model."""
-        return (self.newest,) if self.serving in (None, self.newest) else (self.newest, self.serving)
+        """The current state: the newest data, and the model in use."""
+        return (self.newest, *(one for one in self.in_use if one != self.newest))
 
     @property
     def outcome(self) -> Outcome:
@@ -97,7 +124,7 @@ class WorkloadView:
     @functools.cached_property
     def spans(self) -> tuple[Entry, ...]:
         """The newest validation of each span, the last span first, whenever it was validated."""
-        found = [entry for entry in self.entries if entry.newest and not entry.is_serving]
+        found = [entry for entry in self.entries if entry.newest and not entry.is_of_model]
         return tuple(sorted(found, key=_span, reverse=True))
 
     def columns(self) -> list[str]:
@@ -125,21 +152,29 @@ def workload_view(history: History, name: str, columns: bool = True) -> Workload
     changes: dict[str, dict[str, list[Change]]] = {}
     for validation_id, change in history.changes_over_time(name) if columns else ():
         changes.setdefault(change.column, {}).setdefault(validation_id, []).append(change)
-    serving = next((entry for entry in entries if entry.is_serving), None)
-    return WorkloadView(name, entries, tuple(history.releases(name)), series, changes, serving)
+    live: dict[str, list[Mapping[str, Any]]] = {}
+    for validation_id, check in history.checks_over_time(name, LIVE_GATE) if columns else ():
+        if "metrics" in check.evidence:
+            live.setdefault(validation_id, []).append(check.evidence)
+    in_use = [next((one for one in entries if one.validation.source == source), None) for source in OF_MODELS]
+    return WorkloadView(
+        name, entries, tuple(history.releases(name)), series, changes, tuple(one for one in in_use if one), live
+    )
 
 
 def overview_views(history: History, spans: int) -> list[WorkloadView]:
     """All workloads, sorted by name, with only their last spans: what the overview shows."""
-    serving = {one.workload: one for one in history.newest_of_serving()}
-    found: dict[str, list[Validation]] = {name: [] for name in sorted(serving)}
+    in_use: dict[str, list[Validation]] = {}
+    for one in history.newest_of_models():
+        in_use.setdefault(one.workload, []).append(one)
+    found: dict[str, list[Validation]] = {name: [] for name in in_use}
     for one in history.newest_of_spans(spans):
         found.setdefault(one.workload, []).append(one)
-    failures = history.failures([one.id for of_one in (*found.values(), serving.values()) for one in of_one])
+    failures = history.failures([one.id for of_one in (*found.values(), *in_use.values()) for one in of_one])
     views = []
     for name in sorted(found):
-        asked = _entries([serving[name]], failures) if name in serving else ()
-        views.append(WorkloadView(name, _entries(found[name], failures) or asked, (), {}, {}, *asked))
+        used = _entries(in_use.get(name, ()), failures)
+        views.append(WorkloadView(name, _entries(found[name], failures) or used, (), {}, {}, used))
     return views
 
 
@@ -148,7 +183,7 @@ def _entries(validations: Sequence[Validation], failures: Mapping[str, Mapping[s
     entries, seen = [], set()
     for one in validations:
         counts = failures.get(one.id, {})
-        key = (one.source == SERVING, one.span if one.span is not None else one.id)
+        key = (one.source in OF_MODELS, one.span if one.span is not None else one.id)
         failed, warned, unjudged = (counts.get(which, 0) for which in ("critical", "warning", str(Verdict.NOT_JUDGED)))
         entries.append(Entry(one, label(one), failed, warned, unjudged, key not in seen))
         seen.add(key)
@@ -162,9 +197,11 @@ def _span(entry: Entry) -> tuple[int, str]:
 
 
 def label(validation: Validation) -> str:
-    """`span 12`; the day for data without spans; `requests until 2026-05-03` for requests to a model."""
+    """`span 12`; the day for data without spans; `requests until 2026-05-03` for a model in use."""
     if validation.source == SERVING:
         return f"requests until {validation.created_at[:10]}"
+    if validation.source == LIVE:
+        return f"answers until {validation.created_at[:10]}"
     return f"span {validation.span}" if validation.span is not None else validation.created_at[:10]
 
 
@@ -176,7 +213,7 @@ def gates(validation: Validation) -> list[tuple[str, GateResult]]:
     order = {record.id: place for place, record in enumerate(graph.data_gates())}
     results = [GateResult(name, tuple(checks)) for name, checks in found.items()]
     results.sort(key=lambda gate: (_gravity(gate), order.get(gate.gate, len(order))))
-    return [(KINDS["skew"] if gate.gate == "SkewDetector" else graph.title(gate.gate), gate) for gate in results]
+    return [(_MODELS_GATES.get(gate.gate) or graph.title(gate.gate), gate) for gate in results]
 
 
 def beyond_changes(gates: Sequence[tuple[str, GateResult]]) -> list[tuple[str, GateResult]]:

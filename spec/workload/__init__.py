@@ -8,6 +8,7 @@ from spec.section import NamedColumn, Section, Use, named_columns
 from spec.workload._assets import Asset
 from spec.workload._card import Card
 from spec.workload._data import PLAIN, BatchInput, Data, Format, Ingestion, Label, Read, Split
+from spec.workload._export import Export, Method, Variant
 from spec.workload._finding import find_workload
 from spec.workload._model import (
     CHAMPION,
@@ -24,6 +25,7 @@ from spec.workload._model import (
     Threshold,
     Training,
 )
+from spec.workload._monitoring import Live, Monitoring
 from spec.workload._operation import (
     Alerts,
     Batch,
@@ -71,6 +73,7 @@ __all__ = [
     "Drift",
     "DriftLimits",
     "Evaluation",
+    "Export",
     "Fairness",
     "FairnessThreshold",
     "Format",
@@ -78,6 +81,9 @@ __all__ = [
     "Ingestion",
     "KServe",
     "Label",
+    "Live",
+    "Method",
+    "Monitoring",
     "NamedColumn",
     "Privacy",
     "Quality",
@@ -94,6 +100,7 @@ __all__ = [
     "Training",
     "Use",
     "Value",
+    "Variant",
     "Workload",
     "WorkloadError",
     "explained",

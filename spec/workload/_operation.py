@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from spec.section import ColumnOfFiles, Fraction, Section
 from spec.workload._cron import five_fields
+from spec.workload._placeholders import known_placeholders
 
 MINUTES_OF_A_YEAR = 525_600
 
@@ -101,9 +102,7 @@ class Batch(Section):
     @field_validator("uri", "out")
     @classmethod
     def _known_placeholders(cls, uri: str | None) -> str | None:
-        if unknown := sorted(set(re.findall(r"\{(\w+)\}", uri or "")) - {"DATA", "WORKLOAD"}):
-            raise ValueError(f"unknown placeholder {{{unknown[0]}}}; use {{DATA}} or {{WORKLOAD}}")
-        return uri
+        return uri if uri is None else known_placeholders(uri)
 
     @field_validator("out")
     @classmethod

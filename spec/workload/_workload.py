@@ -19,7 +19,9 @@ from spec.words import one_line
 from spec.workload._assets import Asset
 from spec.workload._card import Card
 from spec.workload._data import Data, Ingestion, Split
+from spec.workload._export import Export
 from spec.workload._model import CHAMPION, Evaluation, InfraValidation, Training
+from spec.workload._monitoring import Monitoring
 from spec.workload._operation import Alerts, Batch, Resources, Schedule, Serving
 from spec.workload._quality import Quality
 
@@ -95,6 +97,8 @@ class Workload(Section):
     """What the model must reach to be released."""
     quality: Quality = Quality()
     """How strictly the expectations are taken."""
+    export: Export = Export()
+    """What a release has besides the model."""
     infra_validation: InfraValidation = InfraValidation()
     """The load-and-predict check before a release."""
     resources: dict[str, Resources] = {}
@@ -107,6 +111,8 @@ class Workload(Section):
     """Predictions for files as they arrive."""
     serving: Serving = Serving()
     """What a deployment must keep to."""
+    monitoring: Monitoring = Monitoring()
+    """How well the model has to do once it is used."""
     beam: dict[str, BeamValue] = {}
     """Beam's options, where the data is too much for one process: {runner: FlinkRunner, flink_master: "host:8081"}. A switch is
     `true`, a repeated option a list; `--beam` wins key by key (docs/guides/scaling.md)."""
@@ -157,6 +163,8 @@ class Workload(Section):
             _query_objections,
             _judge_objections,
             _fairness_objections,
+            _export_objections,
+            _monitoring_objections,
         ):
             for objection in rule(self, task):
                 raise ValueError(objection)
@@ -277,6 +285,41 @@ def _fairness_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[
         )
     if workload.data.label_column in columns:
         yield f"evaluation.fairness: the label {workload.data.label_column!r} makes no groups that could be treated alike. Remove it"
+
+
+def _export_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    if workload.export.explain and not task.explains:
+        yield (
+            f"export.explain is for tasks binary, multiclass, regression and ranking, which answer a row with a class or a number. "
+            f"Received: task {task.name}. Remove it"
+        )
+    if workload.export.explain and workload.training.privacy:
+        yield (
+            "export.explain: explanations compare with the ordinary row of train, which training.privacy would not count. Remove one"
+        )
+    for variant in workload.export.variants:
+        if not task.takes_variants:
+            yield (
+                "export.variants is for tasks whose answers follow from the network's output alone, as those of binary and "
+                f"regression do. Received: task {task.name}. Remove it"
+            )
+        if workload.training.privacy and variant.looks_at_train:
+            yield (
+                f"export.variants: {variant.name}: {variant.method} looks at rows of train again, which training.privacy would not "
+                "count. Take litert-float16 or keras-int8"
+            )
+
+
+def _monitoring_objections(workload: Workload, task: type[TaskFacts]) -> Iterator[str]:
+    named = [one.metric for one in workload.monitoring.live.metrics]
+    if named and not task.takes_feedback():
+        yield (
+            f"monitoring.live.metrics: answers of task {task.name} cannot be held against a label a row that comes later. Remove it; "
+            "`trainyard skew` compares them with those on the test split"
+        )
+    if unknown := [name for name in named if name not in task.metric_names()]:
+        known = ", ".join(task.metric_names())
+        yield f"monitoring.live.metrics: task {task.name} has {known}. Received: {unknown[0]!r}"
 
 
 def load_workload(folder: str | os.PathLike[str]) -> Workload:

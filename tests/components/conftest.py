@@ -30,6 +30,7 @@ def export_model(
     without: tuple[str, ...] = (),
     damage: str = "",
     threshold: float = 0.5,
+    explains: bool = False,
 ) -> pathlib.Path:
     """Exports a model with the signatures of the contract.
 
@@ -40,6 +41,7 @@ def export_model(
         without: signatures to leave out.
         damage: "nan", "range", "examples" (another answer to serialized examples), "raise", "memory" or "loop".
         threshold: binary only: above which probability a row is called positive.
+        explains: regression only: whether it has the signature `explain`.
     """
     import tensorflow as tf
 
@@ -66,6 +68,15 @@ def export_model(
             return {"probability": p, "label": tf.gather(tf.constant(classes), tf.cast(p > threshold, tf.int32))}
         p = tf.nn.softmax(tf.stack([-z, tf.zeros_like(z), z], axis=1))
         return {"probabilities": p, "label": tf.gather(tf.constant(classes), tf.argmax(p, axis=1))}
+
+    def explain(**inputs: Any) -> dict[str, Any]:
+        fare = tf.where(tf.math.is_nan(inputs["fare"]), 0.0, inputs["fare"])
+        cash = tf.where(inputs["company"] == "cash", 0.5, 0.0)
+        parts = {"fare": fare, "hour": 0.1 * tf.cast(inputs["hour"], tf.float32), "company": cash}
+        parts["pixels"] = tf.reduce_sum(inputs["pixels"], axis=1)
+        score = core(inputs)["prediction"]
+        scores = {"explained": score, "baseline_score": tf.fill(tf.shape(score), -weight)}
+        return scores | {f"{name}_attribution": weight * part for name, part in parts.items()}
 
     dtypes = {"float32": tf.float32, "int64": tf.int64, "string": tf.string}
     sentinels = {"float32": float("nan"), "int64": -(2**63), "string": ""}
@@ -105,10 +116,13 @@ def export_model(
         signatures["regress"] = regress.get_concrete_function(inputs=strings)
     else:
         signatures["classify"] = tf.function(classify).get_concrete_function(inputs=strings)
+    if explains:
+        signatures["explain"] = tf.function(explain).get_concrete_function(**tensors)
     kept = {name: function for name, function in signatures.items() if name not in without}
     saved_model = folder / "Format-Serving"
     tf.saved_model.save(module, str(saved_model), signatures=kept)
     described = {"task": task, "label": "target", "classes": classes, "features": FEATURES, "threshold": threshold}
+    described["signatures"] = {"explain": FEATURES} if explains else {}
     (saved_model / "assets.extra").mkdir(exist_ok=True)
     (saved_model / "assets.extra" / "trainyard.json").write_text(json.dumps(described))
     return folder

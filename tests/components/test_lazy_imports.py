@@ -77,13 +77,13 @@ def package(tmp_path: pathlib.Path) -> pathlib.Path:
     (folder / "alone.py").write_text("name = 'alone'\n")
     (folder / "other.py").write_text("import heavy\nname = heavy.name + ' and other'\n")
     (tmp_path / "broken.py").write_text("import no_such_module\n")
-    (tmp_path / "answering.py").write_text("def __getattr__(name):\n    return name.upper()\n")
+    (tmp_path / "replying.py").write_text("def __getattr__(name):\n    return name.upper()\n")
     return tmp_path
 
 
 LAZY = (
     "from components import lazy_imports\n"
-    "lazy_imports.LAZY = {'heavy': ('alone',), 'broken': (), 'answering': ()}\n"
+    "lazy_imports.LAZY = {'heavy': ('alone',), 'broken': (), 'replying': ()}\n"
     "lazy_imports.install()\n"
 )
 
@@ -103,7 +103,7 @@ LAZY = (
             "import heavy\nprint(hasattr(heavy, 'nothing'), hasattr(heavy, '__wrapped__'), heavy.loads)",
             "runs False False 1",
         ),
-        ("import answering\nprint(answering.anything, answering.other)", "ANYTHING OTHER"),
+        ("import replying\nprint(replying.anything, replying.other)", "ANYTHING OTHER"),
         (
             "import heavy, threading\nseen = []\n"
             "threads = [threading.Thread(target=lambda: seen.append(heavy.loads)) for _ in range(8)]\n"

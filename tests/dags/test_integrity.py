@@ -32,6 +32,7 @@ def workloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "typo": GOOD.format(name="typo") + "traning:\n  epochs: 3\n",
         "range": GOOD.format(name="range") + "training:\n  epochs: 0\n",
         "clock": GOOD.format(name="clock") + "schedule:\n  cron: 61 * * * *\n",
+        "look": GOOD.format(name="look") + "monitoring:\n  cron: 61 * * * *\n",
         "zone": GOOD.format(name="zone") + "schedule:\n  timezone: Europe/Atlantis\n",
         "mail": GOOD.format(name="mail") + "alerts:\n  email: [nobody]\n",
         "yaml": "name: [\n",
@@ -44,7 +45,7 @@ def workloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def kinds_of(name: str, *more: str) -> set[str]:
-    return {f"{kind}_{name}" for kind in ("retrain", "deploy", "data_quality", *more)}
+    return {f"{kind}_{name}" for kind in ("retrain", "deploy", "data_quality", "monitor", *more)}
 
 
 def test_all_workloads_load() -> None:
@@ -103,7 +104,7 @@ def edges(dag: DAG) -> set[tuple[str, str]]:
 
 def test_graphs_have_no_line_that_says_what_others_say(workloads: Path) -> None:
     """An XCom argument draws a line from its task to every one that takes it, and the graph becomes a tangle."""
-    for kind in ("retrain", "deploy", "data_quality"):
+    for kind in ("retrain", "deploy", "data_quality", "monitor"):
         dag = DagBag(DAGS).dags[f"{kind}_full"]
         for one in dag.tasks:
             for after in one.downstream_list:

@@ -172,6 +172,28 @@ def test_a_threshold_that_eval_chose_goes_with_the_release(yard) -> None:
     assert "chosen on eval" in pathlib.Path(result.reports["run"]).read_text()
 
 
+@pytest.mark.slow
+def test_a_release_explains_its_answers_where_it_is_to(yard) -> None:
+    import numpy as np
+
+    from components.columnar import read_split
+    from components.served_model import ServedModel, load_answerer, load_explainer
+    from components.served_model.explained import attributions, residual
+
+    result = once("export.explain=true", "evaluation.thresholds=[{metric: auc, min: 0.6}]")
+    assert (result.error, result.status) == (None, "succeeded") and result.release is not None, result.reasons
+    saved_model = pathlib.Path(result.release["uri"])
+    model = ServedModel.read(saved_model)
+    (examples,) = list((home.pipeline_root("tips") / "ColumnarExampleGen" / "examples").iterdir())[-1:]
+    (batch,) = read_split(examples, "test").combine_chunks().to_batches()
+    found = load_explainer(saved_model, model)(model.inputs(batch))
+    assert set(attributions(found)) == {model.input_name(column) for column in model.features}
+    assert residual(found) < 0.05 and np.abs(found["explained"] - found["baseline_score"]).max() > 0.1
+    sure = load_answerer(saved_model, model)(model.inputs(batch))["confidence"].astype(np.float64)
+    np.testing.assert_allclose(found["explained"], np.log(sure / (1 - sure)), atol=0.01)
+    assert "What moved the answers" in pathlib.Path(result.reports["run"]).read_text()
+
+
 def test_a_model_that_is_not_good_enough_is_not_released(yard) -> None:
     before = released()
     result = once("evaluation.thresholds=[{metric: auc, min: 0.99999}]")

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -46,14 +46,15 @@ class Server:
         self.rest, self.grpc = ports["rest"], ports["grpc"]
         return self
 
-    def ask(self, method: str, path: str, body: Any = None) -> Answer:
+    def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Status, parsed JSON (or text) and headers; a body that is not bytes is sent as JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.rest, timeout=60)
         with contextlib.closing(connection):
-            connection.request(method, path, body if body is None or isinstance(body, bytes) else json.dumps(body))
+            sent = body if body is None or isinstance(body, bytes) else json.dumps(body)
+            connection.request(method, path, sent, dict(headers or {}))
             response = connection.getresponse()
             text = response.read().decode()
-            is_json = response.headers["content-type"] == "application/json"
+            is_json = text and response.headers["content-type"] == "application/json"
             return response.status, json.loads(text) if is_json else text, response.headers
 
     def post(self, path: str, body: Any) -> Answer:

@@ -58,6 +58,8 @@ def _save(
         "serving_examples": tf.function(serving_examples).get_concrete_function(examples),
         "regress" if task == "regression" else "classify": tf.function(scored).get_concrete_function(inputs),
     }
+    if hasattr(model, "explain"):
+        signatures["explain"] = tf.function(model.explain).get_concrete_function(**_raw_specs(features))
     tf.saved_model.save(model, str(folder), signatures)
     extra = folder / "assets.extra"
     extra.mkdir(exist_ok=True)
@@ -114,6 +116,10 @@ class _House(tf.Module):
 
     def scored(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {"outputs": raw["area"] * self.slope}
+
+    def explain(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        price = raw["area"] * self.slope
+        return {"area_attribution": price - 100.0, "explained": price, "baseline_score": 100.0 + 0.0 * price}
 
 
 class _Codec(tf.Module):

@@ -168,6 +168,21 @@ def test_grpc_has_the_canary_too_and_predictions_are_counted_by_version(running:
     assert metric(server, "predictions", model="called", version="2", output="probability", bin="0.95") > 0
 
 
+def test_explanations_are_answered_and_are_no_predictions(
+    start: Any, publish: Publish, exports: dict[str, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    publish("house", exports["house"])
+    server = start("--record", str(tmp_path / "record"), "--record-rate", "1").wait_until_ready()
+    asked = {"signature_name": "explain", "instances": [{"area": 80}]}
+    status, answer, _ = server.post("house:predict", asked)
+    assert status == 200
+    assert answer == {"predictions": [{"area_attribution": 60.0, "explained": 160.0, "baseline_score": 100.0}]}
+    assert server.post("house:predict", {"instances": [80]})[1] == {"predictions": [160.0]}
+    wait_for(lambda: metric(server, "recorded_rows", outcome="written") == 1)
+    assert metric(server, "requests", model="house", code="OK") == 2
+    assert metric(server, "predictions", model="house") == 1
+
+
 def test_the_record_is_bounded_sampled_and_leaves_out_what_is_personal(
     start: Any, store: ModelStore, publish: Publish, exports: dict[str, pathlib.Path], tmp_path: pathlib.Path
 ) -> None:
@@ -188,9 +203,11 @@ def test_the_record_is_bounded_sampled_and_leaves_out_what_is_personal(
     (segment,) = (folder / "taxi").glob("*.jsonl")
     first, second = map(json.loads, segment.read_text().splitlines())
     assert first.pop("at") <= second.pop("at")
+    assert re.fullmatch("[0-9a-f]{32}", first.pop("request_id")), "a request without an id is given one"
     probability = first["prediction"].pop("probability")
     assert probability == pytest.approx(float(tf.sigmoid(0.25 + 2)), abs=1e-5)
     assert first == {
+        "row": 0,
         "model": "taxi",
         "version": 1,
         "label": "stable",

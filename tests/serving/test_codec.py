@@ -18,6 +18,7 @@ PIXELS = TensorInfo("pixels", np.dtype("float32"), (None, 4))
 SMALL = TensorInfo("small", np.dtype("int8"), (None,))
 FLAG = TensorInfo("flag", np.dtype(bool), (None,))
 OPEN = TensorInfo("open", np.dtype("float32"), (None, None))
+COMPLEX = TensorInfo("complex", np.dtype("complex64"), (None,))
 ANY = TensorInfo("any", np.dtype("float64"), None)
 
 
@@ -142,6 +143,49 @@ def test_invalid_json_is_a_bad_request(body):
         _codec.parse_json(body)
 
 
+def test_a_byte_order_mark_and_the_first_of_equal_keys():
+    assert _codec.parse_json(b'\xef\xbb\xbf{"instances": [1], "instances": [2]}') == {"instances": [1]}
+    assert _codec.parse_json(b'{"inputs": {"x": [1]}, "inputs": 3, "z": NaN}')["inputs"] == {"x": [1]}
+
+
+@pytest.mark.parametrize(
+    ("value", "info", "message"),
+    [
+        (16777216, FARE, "instances[1]: whole numbers beyond 16,777,215 may lose digits as float32; write 1.0"),
+        (-16777217, FARE, "Received: -16777217"),
+        (2**53, ANY, "whole numbers beyond 9,007,199,254,740,991"),
+        (1e39, FARE, "instances[1]: it is outside the range of float32. Received: 1e+39"),
+        (True, FARE, "instances[1]: expected a number (float32). Received: true"),
+        (False, AREA, "instances[1]: expected a whole number (int64). Received: false"),
+        (1, COMPLEX, "JSON has no numbers of type complex64. Ask by gRPC."),
+    ],
+)
+def test_numbers_lose_nothing(value, info, message):
+    with pytest.raises(BadRequestError) as raised:
+        decode({"instances": [2, value]}, info)
+    assert message in str(raised.value)
+
+
+def test_what_a_type_takes_is_taken():
+    assert decode({"instances": [16777215, 16777216.0, 1.5, math.inf]}, FARE)["fare"].tolist()[1] == 16777216
+    assert decode({"instances": [[0, 1, 0, 1], [1, 1, 1, 1]]}, PIXELS)["pixels"].sum() == 6
+    with pytest.raises(BadRequestError, match="true"):
+        decode({"instances": [[0, 1, 0, 1], [1, 1, True, 1]]}, PIXELS)
+    assert decode({"instances": [{"b64": "YQ"}, {"b64": "YQ=="}]}, COMPANY)["company"].tolist() == [b"a", b"a"]
+
+
+def test_what_is_sent_does_not_swell_a_message():
+    with pytest.raises(BadRequestError) as raised:
+        decode({"instances": [{"k" * 1_000_000: 1}]}, FARE)
+    assert len(str(raised.value)) <= 1000
+    for depth in (40, 900):
+        with pytest.raises(BadRequestError, match=r"nested more than 32 deep|expected"):
+            decode({"instances": [json.loads("[" * depth + "1" + "]" * depth)]}, FARE)
+    for given in ('{"\\ud800": NaN}', '{"instances": ["\\ud800"], "z": NaN}', "[" * 100_000, '{"a": ' * 2000):
+        with pytest.raises(BadRequestError, match="not valid JSON"):
+            _codec.parse_json(given.encode())
+
+
 def test_nan_and_infinity_are_read_and_written():
     arrays = decode(_codec.parse_json(b'{"instances": [NaN, Infinity, -Infinity, 0.1]}'), FARE)
     text = _codec.encode_predict({"y": arrays["fare"]}, True, 4).decode()
@@ -175,9 +219,9 @@ def test_row_form_needs_a_row_for_each_instance():
 def test_classify_and_regress():
     classes = np.array([[b"no", b"yes"]], dtype=object)
     scores = np.array([[0.25, 0.75]], np.float32)
-    assert _codec.encode_classify(classes, scores) == b'{"result":[[["no",0.25],["yes",0.75]]]}'
-    assert _codec.encode_classify(None, scores) == b'{"result":[[["",0.25],["",0.75]]]}'
-    assert _codec.encode_regress(np.array([1.5], np.float32)) == b'{"result":[1.5]}'
+    assert _codec.encode_classify(classes, scores) == b'{"results":[[["no",0.25],["yes",0.75]]]}'
+    assert _codec.encode_classify(None, scores) == b'{"results":[[["",0.25],["",0.75]]]}'
+    assert _codec.encode_regress(np.array([1.5], np.float32)) == b'{"results":[1.5]}'
 
 
 def told(dtype: str, nullable: bool) -> TensorInfo:

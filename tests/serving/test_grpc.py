@@ -211,3 +211,27 @@ def test_reload_config_is_not_a_callers_to_ask(channel):
     code, details = failure(service.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest())
     assert code == grpc.StatusCode.UNIMPLEMENTED
     assert "labels" in details
+
+
+def test_a_small_message_does_not_become_a_large_tensor(client):
+    request = predict_request()
+    request.inputs["fare"].ClearField("float_val")
+    request.inputs["fare"].tensor_content = b""
+    request.inputs["fare"].float_val.append(1.0)
+    for size, message in ((1 << 28, "one by one"), (-5, "no negative sizes")):
+        request.inputs["fare"].tensor_shape.dim[0].size = size
+        code, details = failure(client.Predict, request)
+        assert code is grpc.StatusCode.INVALID_ARGUMENT and message in details
+
+
+def test_examples_hold_what_their_types_take(server):
+    def posted(**row):
+        return server.post("house:regress", {"examples": [row]})
+
+    for value, message in (
+        (1e39, "outside the range of float32"),
+        (16777217, "may lose digits"),
+        ([], "expected a value"),
+    ):
+        status, answer, _ = posted(area=value)
+        assert status == 400 and message in answer["error"], answer

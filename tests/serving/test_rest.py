@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 
@@ -75,21 +76,21 @@ def test_classify(server):
         "taxi:classify", {"context": {"hour": 3}, "examples": [ROW_WITHOUT_HOUR, {"fare": -90}]}
     )
     assert status == 200
-    (no, yes), (unlikely_no, _) = answer["result"]
+    (no, yes), (unlikely_no, _) = answer["results"]
     assert no == ["no", pytest.approx(1 - sigmoid(0.5))]
     assert yes == ["yes", pytest.approx(sigmoid(0.5))]
     assert unlikely_no[1] > 0.99
     pixels = {"pixels": [1] * 64}
-    assert len(server.post("digits:classify", {"examples": [pixels]})[1]["result"][0]) == 10
+    assert len(server.post("digits:classify", {"examples": [pixels]})[1]["results"][0]) == 10
 
 
 ROW_WITHOUT_HOUR = {name: value for name, value in ROW.items() if name != "hour"}
 
 
 def test_regress(server):
-    assert server.post("house:regress", {"examples": [{"area": 2}, {"area": [1.5]}]})[1] == {"result": [4.0, 3.0]}
+    assert server.post("house:regress", {"examples": [{"area": 2}, {"area": [1.5]}]})[1] == {"results": [4.0, 3.0]}
     named = {"signature_name": "regress", "examples": [{"area": 2}]}
-    assert server.post("house:regress", named)[1] == {"result": [4.0]}
+    assert server.post("house:regress", named)[1] == {"results": [4.0]}
 
 
 def test_status(server):
@@ -189,7 +190,27 @@ def test_other_paths(server):
         404,
         {"error": "there is nothing at /nowhere. Models are at /v1/models/<model>."},
     )
+    status, _, headers = server.get("/healthz/")
+    assert status == 404 and "location" not in headers
+    assert server.ask("HEAD", "/v1/models/taxi")[0] == 200
+    assert "trainyard_serving_ready" in server.get("/monitoring/prometheus/metrics")[1]
     assert server.get("/livez")[:2] == (200, {"status": "alive"})
+
+
+def test_a_compressed_body(server):
+    def posted(body, encoding="gzip"):
+        return server.ask("POST", "/v1/models/house:predict", body, {"Content-Encoding": encoding})[:2]
+
+    asked = gzip.compress(json.dumps({"instances": [1]}).encode())
+    assert posted(asked) == (200, {"predictions": [2.0]})
+    for body, encoding, status, message in (
+        (asked[:-9], "gzip", 400, "breaks off"),
+        (b"{}", "gzip", 400, "not valid gzip"),
+        (asked, "br", 400, "gzip is known, or none. Received: 'br'"),
+        (gzip.compress(b" " * (80 << 20)), "gzip", 413, "unpacked"),
+    ):
+        answered, answer = posted(body, encoding)
+        assert answered == status and message in answer["error"]
 
 
 def test_health_and_metrics(server):

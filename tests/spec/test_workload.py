@@ -66,6 +66,10 @@ def test_every_field_is_described() -> None:
         (MINIMAL.replace("name: trips", "name: other"), ["field name", "'trips'", "'other'"]),
         (MINIMAL.replace("task: binary", ""), ["field task", "required"]),
         (MINIMAL.replace("binary", "ternary"), ["field task", "'ternary'"]),
+        (
+            "name: trips\ntask: reconstruction\ndata: {}\nexport: {explain: true}\n",
+            ["export.explain is for tasks binary", "Received: task reconstruction. Remove it"],
+        ),
         (MINIMAL + "colour: red\n", ["field colour", "no such field", "Known: name, task"]),
         (MINIMAL + "training: {epoch: 3}\n", ["field training.epoch", "Known: epochs"]),
         (MINIMAL + "evaluation: {thresholds: [{metric: auc, min: 2}]}\n", ["between 0 and 1", "2"]),
@@ -109,6 +113,29 @@ def test_every_field_is_described() -> None:
             "name: trips\ntask: binary\ndata: {split: {eval_fraction: 0.5, test_fraction: 0.5}, label: {column: t}}\n",
             ["data.split", "leave rows to train on", "0.5 and 0.5"],
         ),
+        (
+            MINIMAL + "export: {variants: [{name: serving_default, method: pruned}]}\n",
+            ["field export.variants.0.name:", "serving_default anyway"],
+        ),
+        (MINIMAL + "export: {variants: [{name: a-b, method: pruned}]}\n", ["export.variants.0.name", "'a-b'"]),
+        (MINIMAL + "export: {variants: [{name: a, method: int4}]}\n", ["variants.0.method", "'litert-int8'", "'int4'"]),
+        (
+            MINIMAL + "export: {variants: [{name: a, method: keras-int8}, {name: a, method: pruned}]}\n",
+            ["field export.variants:", "two variants are called 'a'"],
+        ),
+        (
+            MINIMAL + "export: {variants: [{name: a, method: keras-int8, sparsity: 0.5}]}\n",
+            ["sparsity is for method pruned", "keras-int8"],
+        ),
+        (
+            MINIMAL
+            + "training: {privacy: {noise: 1, max_epsilon: 3}}\nexport: {variants: [{name: a, method: litert-int8}]}\n",
+            ["export.variants: a: litert-int8 looks at rows of train again", "litert-float16 or keras-int8"],
+        ),
+        (
+            "name: trips\ntask: reconstruction\ndata: {}\nexport: {variants: [{name: a, method: pruned}]}\n",
+            ["export.variants is for tasks", "task reconstruction"],
+        ),
         (MINIMAL + "training: {class_weights: heavy}\n", ["field training.class_weights:", "{fraud: 10}", "'heavy'"]),
         (MINIMAL + "training: {class_weights: {yes: 5}}\n", ["class_weights", "YAML reads True", "in quotes"]),
         (MINIMAL + "training: {class_weights: {a: 0}}\n", ["a weight above 0", "{'a': 0}"]),
@@ -124,6 +151,19 @@ def test_every_field_is_described() -> None:
         ),
         ("name: trips\ntask: binary\ndata: {split: {test_fraction: 0}, label: {column: t}}\n", ["must be above 0"]),
         (MINIMAL.replace("binary", "ranking"), ["task ranking needs data.query"]),
+        (MINIMAL + "monitoring: {live: {metrics: [{metric: rmse, max: 1}]}}\n", ["task binary has auc", "'rmse'"]),
+        (
+            MINIMAL.replace("binary", "ranking").replace("tip}", "tip}, query: user")
+            + "monitoring: {live: {metrics: [{metric: mrr, min: 0.5}]}}\n",
+            ["monitoring.live.metrics: answers of task ranking cannot be held against a label"],
+        ),
+        (
+            MINIMAL + "monitoring: {live: {metrics: [{metric: auc, min: 0.5}, {metric: auc, max: 0.9}]}}\n",
+            ["field monitoring.live.metrics:", "'auc' is bounded twice"],
+        ),
+        (MINIMAL + "monitoring: {live: {feedback: '{SPAN}/*'}}\n", ["field monitoring.live.feedback:", "{SPAN}"]),
+        (MINIMAL + "monitoring: {live: {then: panic}}\n", ["field monitoring.live.then:", "'panic'"]),
+        (MINIMAL + "monitoring: {cron: 61 * * * *}\n", ["field monitoring.cron:", "'61' is no minute"]),
         (MINIMAL.replace("tip}", "tip}, query: user"), ["data.query is for tasks ranking and retrieval", "binary"]),
         (MINIMAL.replace("binary", "ranking").replace("tip}", "tip}, query: tip"), ["not the label", "'tip'"]),
     ],

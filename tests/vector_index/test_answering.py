@@ -53,7 +53,7 @@ class Model:
             found = best(given["vector"], given["had"], np.tile(np.arange(len(ITEMS)), (rows, 1)))
             return {one: found[one] for one in ("items", "scores")}
 
-        return vector_index.Entry(inputs.get(name, ["vector", "had"]), call)
+        return vector_index.Entry(inputs.get(name, ["vector", "had"]), [], call)
 
 
 def test_rows_that_have_seen_too_much_are_searched_exactly(folder: pathlib.Path) -> None:

@@ -1,9 +1,9 @@
 """A run's parameters: what a person may change in KFP's UI without compiling again, and how it reaches TFX.
 
-In the IR they are TFX runtime parameters. The compiler marks three execution properties as such, with what the graph says
-as their default: the span, the Trainer's `training` and the Report's `workload`. The node fills them in: the span as it
-is, the other two by merging the run's epochs, batch size and hyper-parameters into that default. So a run without changes
-has the same properties, and so the same cache keys, as one of the local runner.
+In the IR they are TFX runtime parameters. The compiler marks some execution properties as such, with what the graph says as
+their default: the span, the `training` of Trainer, Tuner and Variants, the `workload` of Pusher and Report. The node fills
+them in: the span as it is, the others by merging the run's epochs, batch size and hyper-parameters into that default. So a
+run without changes has the same properties, and so the same cache keys, as one of the local runner.
 """
 
 from __future__ import annotations

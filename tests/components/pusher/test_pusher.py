@@ -15,10 +15,11 @@ from tfx.types import standard_artifacts
 from components.artifacts import DataQualityReport
 from components.gates import CheckResult, GateResult
 from components.pusher.driver import Driver
-from components.pusher.executor import Executor, publication_key
-from model_store import ModelStore
+from components.pusher.executor import Executor, files_of, publication_key
+from model_store import CARD_FILE, ModelStore, StoreError
 from spec.errors import InputError
 
+WORKLOAD = {"name": "taxi", "task": "binary"}
 METRICS = {"task": "binary", "label": "y", "rows": 9, "overall": {"auc": 0.8}, "roc": {"fpr": [0]}, "champion": None}
 
 
@@ -74,12 +75,14 @@ def push(tmp_path: pathlib.Path, output: Callable[..., Any]) -> Callable[..., An
         pipeline_info=pipeline_pb2.PipelineInfo(id="taxi"), pipeline_run_id="run-1"
     )
 
-    def go(inputs: dict[str, list[Any]], store: str = "", name: str = "taxi") -> Any:
+    def go(
+        inputs: dict[str, list[Any]], store: str = "", name: str = "taxi", card: dict[str, Any] | None = None
+    ) -> Any:
         made = output(pushed_model=standard_artifacts.PushedModel)
         properties = {
             "store_uri": store or str(tmp_path / "store"),
             "model_name": name,
-            "task": "binary",
+            "workload": json.dumps({**WORKLOAD, "card": card or {}}),
             "code_revision": "abc",
         }
         Executor(context).Do(inputs, made, properties)
@@ -114,13 +117,35 @@ def test_pushing_again_publishes_once(inputs: dict[str, list[Any]], push: Callab
     assert push(inputs).get_string_custom_property("pushed_version") == "2"
 
 
-def test_a_publication_is_named_by_model_and_data(inputs: dict[str, list[Any]]) -> None:
-    folder = pathlib.Path(inputs["model"][0].uri) / "Format-Serving"
-    one = publication_key("taxi", folder, [{"span": 1}])
-    assert one == publication_key("taxi", folder, [{"span": 1}])
-    assert (
-        len({one, publication_key("taxi", folder, [{"span": 2}]), publication_key("bus", folder, [{"span": 1}])}) == 3
-    )
+def test_a_release_carries_its_card(
+    inputs: dict[str, list[Any]], push: Callable[..., Any], tmp_path: pathlib.Path
+) -> None:
+    push(inputs)
+    push(inputs, card={"intended_use": "", "limits": []})
+    store = ModelStore(str(tmp_path / "store"))
+    assert store.versions("taxi") == [1], "nothing was said of it"
+    push(inputs, card={"intended_use": "To plan shifts.", "limits": []})
+    card = json.loads(store.read(store.release("taxi", 2), CARD_FILE))
+    assert card["intended_use"] == "To plan shifts." and card["data"]["spans"][0]["rows"] == 30
+    assert [(one["metric"], one["value"]) for one in card["evaluation"]["metrics"]] == [("auc", 0.8)]
+    (pathlib.Path(store.release("taxi", 2).uri) / CARD_FILE).write_text("{}")
+    with pytest.raises(StoreError, match="not what was published"):
+        store.read(store.release("taxi", 2), CARD_FILE)
+
+
+def test_a_publication_is_named_by_model_and_data(inputs: dict[str, list[Any]], tmp_path: pathlib.Path) -> None:
+    saved_model = pathlib.Path(inputs["model"][0].uri) / "Format-Serving"
+    files = files_of(saved_model)
+    (tmp_path / "variants" / "int8").mkdir(parents=True)
+    (tmp_path / "variants" / "int8" / "saved_model.pb").write_bytes(b"small")
+    one = publication_key("taxi", files, [{"span": 1}])
+    assert one == publication_key("taxi", files, [{"span": 1}])
+    others = [
+        publication_key("taxi", files, [{"span": 2}]),
+        publication_key("bus", files, [{"span": 1}]),
+        publication_key("taxi", files_of(saved_model, tmp_path / "variants"), [{"span": 1}]),
+    ]
+    assert len({one, *others}) == 4
 
 
 @pytest.mark.parametrize("who", ["model_blessing", "infra_blessing"])

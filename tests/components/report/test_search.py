@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.report.card import render_card
+from components.report.card import document
 from components.report.charts import Axis, history_chart
 from components.report.facts import RunFacts
 from components.report.render import render_run
@@ -61,7 +61,7 @@ def test_the_page_says_what_was_tried_and_what_won() -> None:
     assert re.findall(r'<td class="n">(\d)</td><td class="n">[\d.]*', section)[:1] == ["3"]
     assert section.count('<circle class="dot eval"') == 4  # in the history, and in three slices
     assert section.count('<path class="line eval"') == 1
-    assert "held-out rows of train" in render_card(searched())
+    assert "held-out rows of train" in str(document(searched())["training"])
     assert '<section id="search"' not in render_run(RunFacts({"name": "taxi", "task": "binary"}, "run-1"))
 
 

@@ -6,7 +6,8 @@ import pathlib
 
 import pytest
 
-from components.report.card import render_card
+from components.report.card import document
+from components.report.card_page import markdown
 from components.report.facts import RunFacts
 from components.report.render import render_run
 
@@ -55,7 +56,7 @@ def facts(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> RunFacts:
 
 
 def test_a_use_cases_own_task_is_reported_like_ours(facts: RunFacts) -> None:
-    page, card = render_run(facts), render_card(facts)
+    page, card = render_run(facts), markdown(document(facts), facts.release)
     assert "Released as version 1: Distance to the input 0.2500." in page
     assert page.index("Distance to the input</th>") < page.index("Share explained</th>")  # what is compared leads
     assert "<h3>Distances</h3>" in page and "The farther right, the stranger the row." in page and "150" in page

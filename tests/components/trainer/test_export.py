@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,6 +20,7 @@ from components import served_model
 from components.columnar import tfx_columns
 from components.infra_validator.worker import Examination
 from components.served_model import ServedModel
+from components.served_model.explained import residual
 from components.tasks import Task, find
 from components.trainer import Feature, ModelSchema
 from components.trainer._export import export
@@ -223,3 +226,72 @@ def test_columns_that_do_not_suffice_are_named(graph: str, tmp_path, monkeypatch
     schema = ModelSchema(FEATURES, PARTLY, "y")
     with pytest.raises(InputError, match=line):
         export(parts_model(schema), tft.TFTransformOutput(graph), schema, tmp_path / "made")
+
+
+ORDINARY = {
+    "trip miles": np.array(0, np.float32),
+    "company": np.array(2),
+    "company/text": np.array(b"blue", object),
+    "at": np.array([2, 2.5], np.float32),
+}
+RAW_TENSORS = {
+    "trip_miles": tf.constant([1.0, float("nan"), 3.0, 8.0]),
+    "company": tf.constant([b"yellow", b"blue", b"", b"blue"]),
+    "at": tf.constant(ROWS["at"].to_pylist()),
+}
+
+
+@pytest.mark.parametrize("task", list(CLASSES))
+def test_a_model_explains_its_answers_by_raw_columns(graph: str, tmp_path, task: str) -> None:
+    keras.utils.set_random_seed(1)
+    schema = ModelSchema(FEATURES, task, "y", CLASSES[task])
+    export(model_of(schema), tft.TFTransformOutput(graph), schema, tmp_path / "made", ordinary=ORDINARY)
+    loaded = tf.saved_model.load(str(tmp_path / "made"))
+    found = {name: value.numpy() for name, value in loaded.signatures["explain"](**RAW_TENSORS).items()}
+    columns = {f"{one}_attribution" for one in ("trip_miles", "company", "at")}
+    assert set(found) == {*columns, "explained", "baseline_score"}, "both features of the company are one column"
+    assert {value.shape for value in found.values()} == {(4,)} and residual(found) < 1e-4
+    answers = loaded.signatures["serving_default"](**RAW_TENSORS)
+    sure = (
+        answers["prediction"] if task == "regression" else np.log(answers["confidence"] / (1 - answers["confidence"]))
+    )
+    np.testing.assert_allclose(found["explained"], sure, rtol=1e-3)
+    examination = Examination(loaded, ServedModel.read(tmp_path / "made"), ROWS, lambda stage: None)
+    examination.run()
+    assert [one["name"] for one in examination.checks if not one["passes"]] == []
+    assert "explain answers a batch" in [one["name"] for one in examination.checks]
+    one = loaded.signatures["explain"](**{name: value[1:2] for name, value in RAW_TENSORS.items()})
+    np.testing.assert_allclose(one["at_attribution"], found["at_attribution"][1:2], rtol=1e-4)
+
+
+def stepped(x: Any) -> Any:
+    return keras.ops.floor(3 * x)
+
+
+class Contrast(keras.layers.Layer):
+    def call(self, x: Any) -> Any:
+        return tf.image.adjust_contrast(x[:, tf.newaxis, :, tf.newaxis], 2.0)[:, 0, :, 0]
+
+
+def changed(schema: ModelSchema, change: Callable[[Any], Any]) -> keras.Model:
+    inputs = schema.inputs()
+    return keras.Model(inputs, schema.outputs(change(inputs["at"])))
+
+
+def test_a_model_that_cuts_numbers_into_steps_is_not_released_as_explained(graph: str, tmp_path) -> None:
+    schema = ModelSchema(FEATURES, "regression", "y")
+    model = changed(schema, stepped)
+    export(model, tft.TFTransformOutput(graph), schema, tmp_path / "made", ordinary=ORDINARY)
+    loaded = tf.saved_model.load(str(tmp_path / "made"))
+    examination = Examination(loaded, ServedModel.read(tmp_path / "made"), ROWS, lambda stage: None)
+    examination.run()
+    (failed,) = [one for one in examination.checks if not one["passes"]]
+    assert failed["name"] == "explain answers a batch"
+    assert "leave 100.0% of the scores unexplained, at most 10% is allowed" in failed["message"]
+
+
+def test_an_operation_without_a_gradient_is_named(graph: str, tmp_path) -> None:
+    schema = ModelSchema(FEATURES, "regression", "y")
+    model = changed(schema, Contrast())
+    with pytest.raises(InputError, match=r"^export.explain: .*AdjustContrastv2.* or set export.explain: false"):
+        export(model, tft.TFTransformOutput(graph), schema, tmp_path / "made", ordinary=ORDINARY)

@@ -132,7 +132,7 @@ def check_shown(cluster: Any, run_id: str, shown: Mapping[str, dsl.Artifact]) ->
     report, quality = made["Report.report"], made["DataQuality.data_quality"]
     pages = {
         "run_report": f"{report.uri}/index.html",
-        "model_card": f"{report.uri}/model_card.md",
+        "model_card": f"{report.uri}/model_card.html",
         "data_quality_report": f"{quality.uri}/data_docs/index.html",
     }
     for name, page in pages.items():

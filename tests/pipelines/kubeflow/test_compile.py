@@ -75,7 +75,7 @@ def test_the_outputs_are_of_kfps_own_types(taxi: str) -> None:
     }
     assert declared["trainer"] == {"trained_model": "system.Model", "training_metrics": "system.Metrics"}
     assert declared["evaluator"]["classification_metrics"] == "system.ClassificationMetrics"
-    assert declared["report"] == {"model_card": "system.Markdown", "run_report": "system.HTML"}
+    assert declared["report"] == {"model_card": "system.HTML", "run_report": "system.HTML"}
     assert len(declared) == 14 and all(declared.values())
 
 
@@ -178,7 +178,7 @@ def test_no_secret_is_in_the_file(taxi: str) -> None:
 def test_the_same_input_gives_the_same_bytes_in_another_checkout(taxi: str, tmp_path: pathlib.Path) -> None:
     for name in ("cli", "components", "model_store", "pipelines", "quality", "schemas", "spec"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("benchmarks", "embedded", "landing", "storage", "vector_index"):
+    for name in ("answering", "benchmarks", "embedded", "landing", "storage", "vector_index"):
         (tmp_path / name).symlink_to(ROOT / name)
     environment = {**os.environ, "TRAINYARD_CODE_REVISION": "0123456789ab", "PYTHONHASHSEED": "7"}
     done = subprocess.run(

@@ -155,7 +155,7 @@ def test_the_last_spans_of_every_workload(history: History) -> None:
     asked = dataclasses.replace(WHOLE, id="asked", workload="b", span=None, source="serving", created_at="2026-11-29")
     history.record(asked)
     assert {one.id for one in history.newest_of_spans(2)} == {"a3", "a2again", "b3", "b2again"}
-    assert [one.id for one in history.newest_of_serving()] == ["asked"]
+    assert [one.id for one in history.newest_of_models()] == ["asked"]
     assert history.count(["a"]) == 4
 
 

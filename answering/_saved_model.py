@@ -1,0 +1,45 @@
+"""A SavedModel as a server has it in memory."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from vector_index import Entry
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class SavedModel:
+    """A loaded SavedModel.
+
+    Args:
+        folder: with saved_model.pb.
+
+    Attributes:
+        names: of its signatures.
+    """
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        import tensorflow as tf
+
+        self._root: Any = tf.saved_model.load(str(folder))
+        self.names: tuple[str, ...] = tuple(self._root.signatures)
+
+    def entry(self, name: str) -> Entry:
+        """One of its signatures; raises KeyError where there is none."""
+        function = self._root.signatures[name]
+        inputs, outputs = [*function.structured_input_signature[1]], [*function.structured_outputs]
+        return Entry(inputs, outputs, functools.partial(self._call, name, inputs, outputs))
+
+    # Bound to `self`, whose weights the functions of a signature do not keep in memory.
+    def _call(
+        self, name: str, inputs: list[str], outputs: list[str], given: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+
+        answers = self._root.signatures[name](**{one: tf.constant(given[one]) for one in inputs})
+        return {one: answers[one].numpy() for one in outputs}

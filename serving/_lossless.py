@@ -1,0 +1,45 @@
+"""Which numbers of JSON a type takes without loss, by TensorFlow Serving's rules (json_tensor.cc)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+_BFLOAT16 = 8  # significant bits; NumPy does not know the type
+
+
+def most_whole(dtype: np.dtype[Any]) -> int:
+    """The largest whole number that may be written as one, without a decimal point, for a type of decimal numbers.
+
+    Beyond it not every whole number has a value of the type.
+
+    Example:
+        >>> most_whole(np.dtype("float32"))
+        16777215
+    """
+    bits = _BFLOAT16 if dtype.kind == "V" else int(np.finfo(dtype).nmant) + 1
+    return 2**bits - 1
+
+
+def objection(value: float, dtype: np.dtype[Any]) -> str:
+    """Why a number cannot be one of a type of decimal numbers; empty: it can."""
+    if isinstance(value, int):
+        most = most_whole(dtype)
+        if abs(value) > most:
+            return f"whole numbers beyond {most:,} may lose digits as {dtype}; write 1.0 and not 1 to have it rounded"
+        return ""
+    if math.isfinite(value) and dtype.kind == "f" and abs(value) > float(np.finfo(dtype).max):
+        return f"it is outside the range of {dtype}"
+    return ""
+
+
+def has_booleans(values: Any, rank: int) -> bool:
+    """Whether a list that is nested so deep holds a true or a false, which NumPy takes for 1 and 0."""
+    leaves: Iterable[Any] = values if rank else [values]
+    for _ in range(rank - 1):
+        leaves = itertools.chain.from_iterable(leaves)
+    return bool in set(map(type, leaves))
