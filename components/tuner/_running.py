@@ -89,10 +89,17 @@ class Hearing:
 
     def __init__(self) -> None:
         self._last: dict[int, tuple[object, float]] = {}
+        self._asked = 0.0
 
     def is_silent(self, trial: FrozenTrial) -> bool:
-        """Whether nothing has been heard for `_SILENT_S` seconds; it is to be asked often."""
+        """Whether nothing has been heard for `_SILENT_S` seconds.
+
+        Who does not ask for a while, because the database was away, has not heard either: the time begins anew.
+        """
         said, now = (trial.user_attrs.get(BEAT), trial.last_step), time.monotonic()
+        if now - self._asked > _SILENT_S / 3:
+            self._last.clear()
+        self._asked = now
         before, since = self._last.setdefault(trial.number, (said, now))
         if before != said:
             self._last[trial.number] = (said, now)

@@ -28,12 +28,13 @@ from components.tuner._job import Job
 from spec import environment as env
 from spec.errors import InputError, TryAgainError, database_refuses
 from spec.words import one_line
-from storage import exclusive
+from storage import exclusive, patiently
 
 PORT = 13000
 """Of the proxy; deploy/kubeflow/components/multi-node opens it to the machines of a search."""
 _THREADS = 16
 _REACHED_S = 60.0
+_DATABASE_PATIENCE_S = 300.0
 # A connection that breaks is made again, and what was asked is asked again: whatever a participant asks may be asked twice.
 _PATIENCE = {
     "methodConfig": [
@@ -95,7 +96,18 @@ def database(url: str) -> BaseStorage:
         if isinstance(error, sqlalchemy.exc.DBAPIError) and not database_refuses(said):
             raise TryAgainError(f"{message} Try again when it answers.") from None
         raise InputError(f"{message} Expected postgresql://user:password@host/database.") from None
+    sqlalchemy.event.listen(storage.engine, "do_connect", _connect)
     return optuna.storages.get_storage(storage)  # with a cache, without which every look reads every trial
+
+
+def _connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+    """A connection of SQLAlchemy's; waits while the database, which has answered before, is away."""
+    return patiently(
+        lambda: dialect.connect(*arguments, **options),
+        lambda error: isinstance(error, dialect.dbapi.OperationalError) and not database_refuses(str(error)),
+        _DATABASE_PATIENCE_S,
+        "the database of the search",
+    )
 
 
 def proxy(address: str) -> GrpcStorageProxy:

@@ -172,6 +172,18 @@ def test_a_tuner_that_is_killed_goes_on_and_leaves_a_journal(search: Search, kep
     assert len([one for one in journal.trials if one.state.is_finished()]) == len(record["trials"])
 
 
+def test_a_database_that_restarts_is_waited_for(job: Callable[..., Job]) -> None:
+    with postgres_server() as server:
+        storage = _storages.database(with_password(server))
+        study = Study.create(job(trials=2), storage)
+        study.plan()
+        server.stop()
+        back = threading.Timer(1.5, server.start)
+        back.start()
+        assert [one.state for one in study.trials] == [TrialState.WAITING] * 2
+        back.join()
+
+
 def test_a_connection_that_breaks_is_made_again(job: Callable[..., Job], tmp_path: pathlib.Path) -> None:
     one, host = job(trials=2), own_host()
     storage = _storages.journal(one.folder)
