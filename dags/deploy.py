@@ -66,6 +66,9 @@ _PARAMS = {
         type="boolean",
         description="Deploy a release that was rolled back before. The history records who forced it.",
     ),
+    "reason": Param(
+        None, type=["null", "string"], maxLength=1000, description="Why to roll back, for the release's history."
+    ),
 }
 
 
@@ -203,7 +206,8 @@ def _return_to_release(workload: Workload) -> Any:
     def return_to_release(**context: Any) -> None:
         release = _release(context)
         deployment.verify(workload.name, release["version"])
-        reason = f"rolled back in Airflow by {release['actor']}"
+        why = (context.get("params") or {}).get("reason")
+        reason = f"rolled back in Airflow by {release['actor']}" + (f": {why}" if why else "")
         _deployment(workload, release).go_back_to(reason, log.info)
 
     return return_to_release()

@@ -104,7 +104,11 @@ class ActOperator(TriggerDagRunOperator):
             raise AirflowFailException(f"{breach['words']}. Not rolled back: {breach['refused']}.")
         if breach["then"] == ROLLBACK:
             self.trigger_dag_id = f"deploy_{self.definition.name}"
-            self.conf = {"action": ROLLBACK, "version": breach["to"]}
+            self.conf = {
+                "action": ROLLBACK,
+                "version": breach["to"],
+                "reason": f"live metrics: {breach['words']}"[:1000],
+            }
         self.trigger_run_id = f"live_{breach['id']}"
         run = f"{self.trigger_run_id} of {self.trigger_dag_id}"
         if context["ti"].get_dr_count(self.trigger_dag_id, run_ids=[self.trigger_run_id]):

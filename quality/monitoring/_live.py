@@ -174,8 +174,8 @@ def _judged(
         return Verdict.PASSED, f"{name} {figure(value)}{how_sure}"
     broken = f"{breach(limit, value)} on {unit}"
     if sure is None or not surely_broken(limit, sure):
-        return Verdict.NOT_JUDGED, f"{broken}, but that may be chance: {_interval(sure, live.confidence)}"
-    return Verdict.FAILED, f"{broken} ({_interval(sure, live.confidence)})"
+        return Verdict.NOT_JUDGED, f"{broken}, but that may be chance: {_at_best(limit, value, sure, live.confidence)}"
+    return Verdict.FAILED, f"{broken} ({_at_best(limit, value, sure, live.confidence)})"
 
 
 def surely_broken(limit: Bound, sure: Bounds) -> bool:
@@ -184,7 +184,9 @@ def surely_broken(limit: Bound, sure: Bounds) -> bool:
     return below or (limit.max is not None and sure.low > limit.max)
 
 
-def _interval(sure: Bounds | None, level: float) -> str:
+def _at_best(limit: Bound, value: float, sure: Bounds | None, level: float) -> str:
+    """How near to its bound a metric that breaks it may be."""
     if sure is None:
         return "nothing is known of how sure it is"
-    return f"{100 * level:g} % at least {figure(sure.low)}, and {100 * level:g} % at most {figure(sure.high)}"
+    below = limit.min is not None and value < limit.min
+    return f"{100 * level:g} % {f'at most {figure(sure.high)}' if below else f'at least {figure(sure.low)}'}"

@@ -37,13 +37,17 @@ def _metrics(view: WorkloadView, looks: Sequence[Entry]) -> Iterable[tuple[str, 
     bounded = [name for name, one in newest.items() if one["min"] is not None or one["max"] is not None]
     axis = _charts.Axis([entry.validation.created_at[:10] for entry in looks], tuple(_changes_of_version(stable)))
     for name in bounded or list(newest)[:_UNBOUNDED]:
-        at = {
-            key: [one and one["metrics"].get(name, {}).get(key) for one in stable] for key in ("value", "low", "high")
-        }
+        at = {key: [_figure(one, name, key) for one in stable] for key in ("value", "low", "high")}
         limit = newest[name]["max"] if newest[name]["min"] is None else newest[name]["min"]
         title = f"{find(name).title} of the stable release, by labels that came later"
         line = _charts.Line(find(name).title, at["value"])
         yield title, _charts.over_time(f"live-{name}", title, axis, [line], [(at["low"], at["high"])], limit=limit)
+
+
+def _figure(one: Mapping[str, Any] | None, metric: str, key: str) -> float | None:
+    """A figure of a metric of a version; None where it was not known then."""
+    found: float | None = one["metrics"].get(metric, {}).get(key) if one else None
+    return found
 
 
 def _changes_of_version(stable: Sequence[Mapping[str, Any] | None]) -> Iterable[tuple[int, str]]:

@@ -118,6 +118,7 @@ def test_every_series_of_the_dashboard_is_the_server_s(watched: tuple[Server, pa
     assert len(asked) > 15 and asked <= known, asked - known
 
 
+@pytest.mark.slow
 def test_prometheus_answers_every_question_of_the_dashboard(
     watched: tuple[Server, pathlib.Path], tmp_path: pathlib.Path
 ) -> None:

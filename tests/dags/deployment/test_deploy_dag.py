@@ -88,7 +88,8 @@ def test_drifting_canary_is_rolled_back_and_refused_from_then_on(
 
 def test_going_back_by_hand_takes_one_step(database: None, store: ModelStore) -> None:
     store.promote("taxi", 2, reason="test", actor="test")
-    state, tasks = run(deploy_dag(), action="rollback")
+    state, tasks = run(deploy_dag(), action="rollback", reason="auc is 0.6")
+    assert store.history("taxi")[-1].reason.endswith(": auc is 0.6")
     assert (state, store.labels("taxi")) == ("success", {"stable": 1})
     assert (tasks["return_to_release"], tasks["announce_deployment"]) == ("success", "success")
     assert (tasks["verify"], tasks["promote"], tasks["roll_back"]) == ("skipped",) * 3

@@ -353,7 +353,7 @@ def test_newer_rows_in_a_segment_that_was_begun_earlier_are_found(site: Site) ->
     [
         (1000, 0.95, Outcome.PASSED, "Version 1 does what it has to: accuracy 0.9"),
         (1000, 0.80, Outcome.FAILED, "Version 1 no longer does what it has to: accuracy 0.8"),
-        (1000, 0.895, Outcome.PASSED, "but that may be chance: 99 % at least"),
+        (1000, 0.895, Outcome.PASSED, "but that may be chance: 99 % at most 0.9"),
         (199, 0.5, Outcome.PASSED, "Version 1 is not judged: 199 rows with a label are too few"),
     ],
 )
