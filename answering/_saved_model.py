@@ -32,7 +32,8 @@ class SavedModel:
     def entry(self, name: str) -> Entry:
         """One of its signatures; raises KeyError where there is none."""
         function = self._root.signatures[name]
-        inputs, outputs = [*function.structured_input_signature[1]], [*function.structured_outputs]
+        # In the same order whoever saved it: an answer in JSON is read by people, too.
+        inputs, outputs = sorted(function.structured_input_signature[1]), sorted(function.structured_outputs)
         return Entry(inputs, outputs, functools.partial(self._call, name, inputs, outputs))
 
     # Bound to `self`, whose weights the functions of a signature do not keep in memory.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 
 from spec.words import one_line
 
@@ -15,6 +16,13 @@ from spec.words import one_line
 LASTING = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
     | {errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
+)
+# What PostgreSQL and MySQL say about credentials and names. Not any "does not exist": of two nodes that find an empty database,
+# one creates the tables, and the other meets a relation that does not exist yet.
+_REFUSED = re.compile(
+    r"password authentication failed|access denied|no pg_hba.conf entry|no password supplied|unknown database"
+    r"|(database|role) \"[^\"]*\" does not exist",
+    re.IGNORECASE,
 )
 _FULL = ("no space left on device", "database or disk is full")
 
@@ -84,6 +92,11 @@ class ChangedError(TryAgainError):
         super().__init__(
             f"{what}: changed while it was being read ({how}). Nothing of it was kept; run again when it is at rest."
         )
+
+
+def database_refuses(message: str) -> bool:
+    """Whether a database's message means that credentials or names are wrong, rather than that it is away or has lost a race."""
+    return bool(_REFUSED.search(message))
 
 
 def disk_is_full(error: BaseException) -> bool:

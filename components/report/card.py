@@ -91,6 +91,10 @@ def _evaluation(facts: RunFacts) -> dict[str, Any] | None:
         "slices": _slices(facts),
         "fairness": [_gap(one["column"], gap) for one in metrics.get("fairness") or () for gap in one["gaps"]],
         "importance": _importance(facts),
+        "variants": [
+            {name: one[name] for name in ("name", "method", "value", "loss", "size", "latency")}
+            for one in (metrics.get("variants") or {}).get("variants", ())
+        ],
     }
 
 

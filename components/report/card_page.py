@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from components.formats import count, figure, is_number, plural, signed, when
+from components.formats import count, figure, is_number, percent, plural, signed, when
 from components.report.evaluation_view import bound_words
 from components.report.render import environment
 from spec.words import one_line
@@ -75,6 +75,7 @@ def _sections(card: Mapping[str, Any], release: Mapping[str, Any] | None) -> tup
     found = [_facts(card, release or {}), _use(card), _data(card["data"]), _training(card["training"])]
     if evaluation:
         found += [_metrics(evaluation), _slices(evaluation), _fairness(evaluation), _importance(evaluation)]
+        found.append(_variants(evaluation))
     found.append(Section("Limits", points=tuple(card["limits"])))
     return tuple(one for one in found if not one.empty)
 
@@ -161,6 +162,19 @@ def _importance(evaluation: Mapping[str, Any]) -> Section:
     said = f"By how much {metric} gets worse when a column is shuffled among {count(found['rows'])} rows of test."
     rows = [(one["column"], f"{signed(one['drop'])} ± {figure(one['deviation'])}") for one in found["columns"]]
     return Section(title, (said,), head=("Column", metric), rows=tuple(rows))
+
+
+def _variants(evaluation: Mapping[str, Any]) -> Section:
+    found = evaluation["variants"]
+    sizes = list(found[0]["latency"]) if found else []
+    rows = []
+    for one in found:
+        shares = (percent(share) for share in (one["size"], *(one["latency"][size] for size in sizes)))
+        rows.append((one["name"], one["method"], figure(one["value"]), signed(one["loss"]), *shares))
+    times = (f"Time for {plural(int(one), 'row')}" for one in sizes)
+    head = ("Variant", "Method", _title(evaluation), "Loss", "Size", *times)
+    said = "Sizes, compressed, and times are shares of the model's own."
+    return Section("Compressed variants", (said,) if found else (), head=head, rows=tuple(rows))
 
 
 def _title(evaluation: Mapping[str, Any]) -> str:

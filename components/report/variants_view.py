@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from components.formats import count, figure, signed
+from components.formats import count, figure, percent, plural, signed
 from components.report.facts import RunFacts
 
 
@@ -15,20 +15,12 @@ class VariantRow:
     """The model itself, or a variant.
 
     Attributes:
-        loss: against the model; empty for the model itself.
-        limits: that it must keep to, in words.
-        size: bytes, and compressed ones with the share of the model's.
-        times: of a request, by its rows, with the share of what the model takes.
+        figures: in the order of the heads, each with what it is against the model and its limit, in words.
     """
 
     name: str
     method: str
-    value: str
-    loss: str
-    size: str
-    compressed: str
-    times: tuple[str, ...]
-    limits: str
+    figures: tuple[tuple[str, str], ...]
     state: str
     word: str
 
@@ -38,12 +30,10 @@ class VariantsView:
     """What the section lays out.
 
     Attributes:
-        metric: that models are compared by.
-        sizes: of requests that were timed, in rows.
+        heads: of the figures.
     """
 
-    metric: str
-    sizes: tuple[str, ...]
+    heads: tuple[str, ...]
     rows: tuple[VariantRow, ...]
 
 
@@ -57,31 +47,23 @@ def variants_view(facts: RunFacts) -> VariantsView | None:
         _row({**found["original"], "name": "the model", "method": ""}, sizes),
         *(_row(one, sizes) for one in found["variants"]),
     )
-    return VariantsView(facts.metric(found["metric"]).title, sizes, rows)
+    requests = (plural(int(one), "row") for one in sizes)
+    return VariantsView((facts.metric(found["metric"]).title, "Bytes", "Compressed", *requests), rows)
 
 
 def _row(one: Mapping[str, Any], sizes: tuple[str, ...]) -> VariantRow:
-    is_variant = bool(one["method"])
-    times = tuple(
-        f"{figure(one['milliseconds'][rows])} ms" + (f" ({one['latency'][rows]:.0%})" if is_variant else "")
-        for rows in sizes
-    )
-    share = f" ({one['size']:.0%})" if is_variant else ""
-    state, word = ("", "") if not is_variant else ("good", "Passed") if one["passes"] else ("bad", "Failed")
-    return VariantRow(
-        one["name"],
-        one["method"],
-        figure(one["value"]),
-        signed(one["loss"]) if is_variant else "",
-        count(one["bytes"]),
-        count(one["compressed_bytes"]) + share,
-        times,
-        _limits(one) if is_variant else "",
-        state,
-        word,
-    )
+    figures = [figure(one["value"]), count(one["bytes"]), count(one["compressed_bytes"])]
+    figures += [f"{figure(one['milliseconds'][rows])} ms" for rows in sizes]
+    if not one["method"]:
+        return VariantRow(one["name"], "", tuple((shown, "") for shown in figures), "", "")
+    limits: list[float | None] = [None] * len(sizes)
+    limits[-1] = one["max_latency"]  # of the largest request
+    beside = [f"{signed(one['loss'])} loss ≤ {one['max_loss']:g}", "", _share(one["size"], one["max_size"])]
+    beside += [_share(one["latency"][rows], limit) for rows, limit in zip(sizes, limits, strict=True)]
+    state, word = ("good", "Passed") if one["passes"] else ("bad", "Failed")
+    return VariantRow(one["name"], one["method"], tuple(zip(figures, beside, strict=True)), state, word)
 
 
-def _limits(one: Mapping[str, Any]) -> str:
-    latency = f"time {one['max_latency']:.0%}" if one["max_latency"] is not None else "time not judged"
-    return f"loss {one['max_loss']:g}, size {one['max_size']:.0%}, {latency}"
+def _share(value: float, limit: float | None) -> str:
+    """Of what the model has or takes."""
+    return percent(value) if limit is None else f"{percent(value)} ≤ {percent(limit)}"

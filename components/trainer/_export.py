@@ -214,9 +214,8 @@ class ServingModule(RawColumns):
         try:
             return graph(answer).get_concrete_function(**self.raw_inputs(self.columns))
         except LookupError as error:
-            if isinstance(
-                error, KeyError | IndexError
-            ):  # TensorFlow says the plain one of an operation without a gradient
+            # TensorFlow says the plain one of an operation without a gradient.
+            if isinstance(error, KeyError | IndexError):
                 raise
             raise InputError(
                 f"export.explain: {one_line(error, 200)}. Use an operation that has one, or set export.explain: false."

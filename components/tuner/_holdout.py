@@ -20,11 +20,19 @@ from components.columnar import (
     split_schema,
     spread_bits,
 )
+from components.tuner._job import Job
 from spec.splits import EVAL, TRAIN
 
 _log = logging.getLogger(__name__)
 
 _BUCKETS = 10_000
+
+
+def write_for(job: Job, examples: str, key: str) -> None:
+    """Writes the Examples of a job: transformed ones, with the split train divided."""
+    search = job.search
+    target = pathlib.Path(job.sources.examples)
+    write(examples, target, job.training.learnt_label, search.holdout, search.seed, key)
 
 
 def write(examples: str, target: pathlib.Path, label: str | None, fraction: float, seed: int, key: str = "") -> None:

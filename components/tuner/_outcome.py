@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from components.searched import Searched
 from components.tuner._job import Job
-from components.tuner._study import INSTEAD_OF, REASON, Study, epochs_of
+from components.tuner._study import INSTEAD_OF, REASON, Study, epochs_of, is_lost
 from spec.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def outcome(study: Study, job: Job, rows: dict[str, int], seconds: float) -> Sea
         "sampler": job.search.sampler,
         "pruner": job.search.pruner,
         "seed": job.search.seed,
-        "parallel": job.search.parallel,
+        "parallel": job.processes,
         "space": {name: one.model_dump(mode="json", exclude_defaults=True) for name, one in job.search.space.items()},
         "importance": importance(trials, job),
         "trials": plain,
@@ -77,11 +77,10 @@ def importance(trials: list[FrozenTrial], job: Job) -> dict[str, float]:
 
 
 def _plain(trial: FrozenTrial) -> dict[str, Any]:
-    is_lost = trial.state is TrialState.FAIL and REASON not in trial.user_attrs
     seconds = trial.duration.total_seconds() if trial.duration else 0.0
     return {
         "number": trial.number,
-        "state": _LOST if is_lost else _WORDS[trial.state],
+        "state": _LOST if is_lost(trial) else _WORDS[trial.state],
         "value": _value(trial),
         "epochs": trial.last_step or 0,
         "seconds": round(seconds, 3),

@@ -16,43 +16,42 @@ from components import border
 from components.artifacts import ROWS_IN, Artifacts, measured
 from components.columnar import count_rows, split_files
 from components.searched import JOURNAL_FILE
-from components.trainer import TrainingConfig
 from components.trainer.sources import Sources
+from components.tuner import machines
 from model_store import RELEASE_FILE
 from spec.splits import EVAL, TRAIN
 from spec.workload import Search
 
 _FORMAT = "1"  # raise it when what is kept of a search, or what it means, changes
 _STALE_DAYS = 7
+_STUDY = "search"
 
 
 class Executor(base_executor.BaseExecutor):
-    """Holds a part of train out, tries hyper-parameters in processes of their own, and writes down the best."""
+    """Holds a part of train out, has hyper-parameters tried by processes here or on other machines, and writes down the best."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         from components.tuner import _holdout, _outcome, _running
         from components.tuner._job import Job
 
-        search = border.load(Search, exec_properties["search"])
-        config = border.load(TrainingConfig, exec_properties["training"])
-        sources = Sources.of(input_dict, exec_properties)
+        sources, lent = Sources.of(input_dict, exec_properties), machines.find()
         folder = _folder(self._context and self._context.stateful_working_dir, sources, exec_properties)
         target = pathlib.Path(artifact_utils.get_single_uri(output_dict["best_hyperparameters"]))
-        held_out = folder / "examples"
-        job = Job(str(folder), search, config, exec_properties["metric"], sources.reading(str(held_out)))
+        job = Job.of(
+            sources, exec_properties, folder, lent.name if lent else _STUDY, machines=lent.count if lent else 1
+        )
+
+        def prepare() -> None:
+            _holdout.write_for(job, sources.examples, exec_properties["key"])
+
         with measured(output_dict) as rows:
             rows[ROWS_IN] = count_rows(sources.examples, TRAIN)
             started = time.monotonic()
-            study = _running.search(
-                job,
-                lambda: _holdout.write(
-                    sources.examples, held_out, config.learnt_label, search.holdout, search.seed, exec_properties["key"]
-                ),
-            )
+            study = _running.search_on(lent, job, prepare) if lent else _running.search(job, prepare)
             found = _outcome.outcome(
                 study,
                 job,
-                {split: count_rows(str(held_out), split) for split in (TRAIN, EVAL)},
+                {split: count_rows(job.sources.examples, split) for split in (TRAIN, EVAL)},
                 time.monotonic() - started,
             )
             found.write(target)

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
-from typing import Any
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from components import border, lazy_imports
 from spec import environment as env
 from spec.errors import InputError
 from spec.words import one_line
+
+if TYPE_CHECKING:
+    import optuna
+
+    from components.tuner._job import Job
+    from components.tuner._study import Study
+
+_log = logging.getLogger(__name__)
+
+BEAT_S = 10.0
+_LOOK_AGAIN_S = 0.5
 
 
 def warm() -> None:
@@ -32,6 +48,7 @@ def work(request: dict[str, Any]) -> dict[str, int]:
     import tensorflow as tf
 
     from components.trainer import training
+    from components.tuner import _storages
     from components.tuner._job import Job
     from components.tuner._study import Study
 
@@ -46,11 +63,56 @@ def work(request: dict[str, Any]) -> dict[str, int]:
     devices = training.find_devices(config)
     training.seed(config)
     material = training.Material.open(job.sources, config)
-    study, ended = Study(job), 0
-    while (trial := study.claim()) is not None:
-        _try(study, trial, material, config, devices, job)
-        ended += 1
-    return {"trials": ended}
+    study = Study(job, _storages.shared(job))
+    return {"trials": take(study, job, lambda trial: _try(study, trial, material, config, devices, job))}
+
+
+def take(study: Study, job: Job, attempt: Callable[[optuna.Trial], None]) -> int:
+    """Takes trial after trial until none is left.
+
+    Returns:
+        How many it ended.
+    """
+    from optuna.exceptions import UpdateFinishedTrialError
+
+    from components.tuner._crew import name_of
+
+    ended = 0
+    while not study.is_over:
+        try:
+            if (trial := study.claim(name_of(os.getpid()))) is None:
+                time.sleep(_LOOK_AGAIN_S)  # somebody may yet lose one
+                continue
+            with _beating(study, trial) if job.proxy else contextlib.nullcontext():
+                attempt(trial)
+        except UpdateFinishedTrialError:
+            _log.warning("nothing was heard of this process for so long that its trial was given up")
+        else:
+            ended += 1
+    return ended
+
+
+@contextlib.contextmanager
+def _beating(study: Study, trial: optuna.Trial) -> Iterator[None]:
+    """Lets the machine that keeps the trials know that this process lives, however long an epoch takes."""
+    done = threading.Event()
+
+    def beat() -> None:
+        count = 0
+        while not done.wait(BEAT_S):
+            count += 1
+            try:
+                study.beat(trial.number, count)
+            except Exception as error:  # the trial was given up, or nobody answers: what trains will find out
+                _log.warning("trial %d: %s", trial.number, error)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _try(study: Any, trial: Any, material: Any, config: Any, devices: Any, job: Any) -> None:

@@ -18,19 +18,12 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 import storage
 from pipelines.metadata.postgresql import PostgresqlStore
 from spec import environment as env
-from spec.errors import InputError
+from spec.errors import InputError, database_refuses
 from spec.words import one_line
 
 # Seconds to wait for a store that is away; a failover or an upgrade takes one or two minutes.
 _PATIENCE_S = 300.0
 
-# What PostgreSQL and MySQL say about credentials and names. Not any "does not exist": of two nodes that find an empty database,
-# one creates the tables, and the other meets a relation that does not exist yet.
-_REFUSED = re.compile(
-    r"password authentication failed|access denied|no pg_hba.conf entry|no password supplied|unknown database"
-    r"|(database|role) \"[^\"]*\" does not exist",
-    re.IGNORECASE,
-)
 # Noise in MLMD's log: repetitions, and its own preamble.
 _NOISE = re.compile(r"Execution failed|Logging before InitGoogleLogging")
 # Errors that a retry would only meet again.
@@ -99,7 +92,7 @@ def open_once(config: mlmd.ConnectionConfig) -> Any:
         except (errors.StatusError, RuntimeError) as error:
             problem = error
     message = one_line(said[0] or problem)
-    if _REFUSED.search(message):
+    if database_refuses(message):
         raise InputError(
             f"metadata store: {message[:300]}. Check {env.METADATA}, "
             f"{env.METADATA_USER} and {env.METADATA_PASSWORD} (on a cluster: the Secret metadata.secret)."

@@ -54,12 +54,12 @@ def test_a_search_that_is_killed_goes_on(yard, tmp_path: pathlib.Path) -> None:
     )
     try:
         first = _wait(run, ended=1)
-        os.kill(first.user_attrs["worker"], signal.SIGKILL)
+        os.kill(int(first.user_attrs["worker"].rpartition("/")[2]), signal.SIGKILL)
         last = _wait(run, ended=3)
     finally:
         run.kill()
         run.wait()
-    _wait_for_death(last.user_attrs["worker"])
+    _wait_for_death(int(last.user_attrs["worker"].rpartition("/")[2]))
     before = {one.number: one.value for one in _trials() if one.state in (TrialState.COMPLETE, TrialState.PRUNED)}
 
     done = subprocess.run([sys.executable, "-m", "cli.main", "run", "tips", "--json"], capture_output=True, text=True)

@@ -35,15 +35,15 @@ def trained_with(yard, *variants: str) -> RunResult:
     return found
 
 
-def test_variants_are_released_with_the_model(yard) -> None:
-    found = trained_with(yard, INT8, SPARSE)
+def test_variants_are_released_with_the_model(restored) -> None:
+    found = trained_with(restored, INT8, SPARSE)
     assert found.release, found.reasons
     variants = {one["name"]: one for one in found.variants["variants"]}
     assert all(one["passes"] and set(one["milliseconds"]) == {"1", "64"} for one in variants.values())
     assert variants["int8"]["size"] < 0.9
     store = ModelStore(home.store_uri())
-    release = store.release("tips", 1)
-    assert release.variants == ("int8", "sparse") and not store.verify("tips", 1)
+    release = store.release("tips", found.release["version"])
+    assert release.variants == ("int8", "sparse") and not store.verify("tips", release.version)
     assert set(release.metrics["variants"]["variants"][0]) >= {"name", "loss", "size", "latency"}
     assert _zeros(variants_in(pathlib.Path(release.uri))["sparse"]) == pytest.approx(0.5, abs=0.02)
     page = pathlib.Path(found.reports["run"]).read_text()
@@ -51,24 +51,40 @@ def test_variants_are_released_with_the_model(yard) -> None:
 
 
 @pytest.mark.slow
-def test_a_variant_that_loses_too_much_keeps_the_model_from_being_released(yard) -> None:
-    found = trained_with(yard, LOSING)
-    assert found.release is None and "tips" not in ModelStore(home.store_uri()).models()
+def test_a_variant_that_loses_too_much_keeps_the_model_from_being_released(restored) -> None:
+    store = ModelStore(home.store_uri())
+    before = store.versions("tips")
+    found = trained_with(restored, LOSING)
+    assert found.release is None and store.versions("tips") == before
     (said,) = [one for one in found.reasons if "worse than the model's own" in one]
     assert said.startswith("variant empty: auc 0.5") and "raise its max_loss under export.variants" in said
 
 
 @pytest.mark.slow
-def test_the_model_server_answers_by_the_name_of_a_variant(yard) -> None:
+def test_the_model_server_answers_by_the_name_of_a_variant(restored) -> None:
     if not SERVING.exists():
         pytest.skip("the serving environment is not installed: ./trainyard setup serving")
-    found = trained_with(yard, INT8, SPARSE, HALF, DENSE8)
+    found = trained_with(restored, INT8, SPARSE, HALF, DENSE8)
     assert found.release, found.reasons
     variants = {one["name"]: one for one in found.variants["variants"]}
     assert variants["half"]["value"] == pytest.approx(found.metrics["auc"], abs=0.005)
     store = ModelStore(home.store_uri())
-    store.promote("tips", 1, reason="test", actor="test")
-    _serve_and_ask(yard.root, pathlib.Path(store.release("tips", 1).uri))
+    release = store.promote("tips", found.release["version"], reason="test", actor="test")
+    _serve_and_ask(restored.root, pathlib.Path(release.uri))
+
+
+@pytest.mark.slow
+def test_a_text_among_the_features_is_not_for_litert(restored) -> None:
+    features, model = ((restored.folder / name).read_text() for name in ("features.py", "model.py"))
+    lookup = 'keras.layers.StringLookup(vocabulary=["card"], output_mode="one_hot")(inputs["word"])'
+    restored.write(
+        workload=f"{(restored.folder / 'workload.yaml').read_text()}export: {{variants: [{HALF}]}}\n",
+        features=features.replace('"kind":', '"word": inputs["kind"],\n        "kind":'),
+        model=model.replace("    parts.append", f"    parts.append({lookup})\n    parts.append", 1),
+    )
+    found = run(RunRequest("tips"), Display())
+    assert found.exit_code == 2
+    assert "export.variants: half: LiteRT takes numbers, and feature 'word' is text. Let features.py" in found.error
 
 
 def _zeros(saved_model: pathlib.Path) -> float:

@@ -26,7 +26,7 @@ from pipelines import columns, parameters
 from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
 from pipelines.runners.kubeflow import tasks as tasks_module
 from pipelines.runners.kubeflow.cluster import pools as pools_module
-from pipelines.runners.kubeflow.cluster.pools import SHARES_WORK, Placement, place
+from pipelines.runners.kubeflow.cluster.pools import TRAINER, TUNER, Placement, place
 from pipelines.runners.kubeflow.cluster.site import ClusterSite
 from pipelines.runners.kubeflow.multi_node import manifest
 from pipelines.runners.kubeflow.run_parameters import RunParameter
@@ -78,7 +78,7 @@ def compile_workload(request: CompileRequest) -> str:
         _task(ir, node.pipeline_node, run_params, placements[node.pipeline_node.node_info.id]) for node in ir.nodes
     ]
     origin = {"workload": workload.name, "revision": code.revision}
-    tasks = [_across_nodes(task, workload, request, origin) if task.node_id == SHARES_WORK else task for task in tasks]
+    tasks = [_across_nodes(task, workload, request, origin) for task in tasks]
     with replaced(dsl.PipelineTask, "_ensure_container_spec_exists", _insist_on_a_container):
         made = _kfp_pipeline(workload, tasks, run_params, request, origin)
     written = _to_yaml(made)
@@ -149,13 +149,17 @@ def _task(
 
 
 def _across_nodes(task: Task, workload: Workload, request: CompileRequest, origin: Mapping[str, str]) -> Task:
-    """The Trainer on a pool of several nodes: its own pod only starts a TrainJob and waits."""
-    workers = task.placement
-    manifest.check(workload.training, workers)
+    """Trainer or Tuner on a pool of several nodes: its own pod starts a TrainJob and waits, or keeps the trials of a search."""
+    workers, site = task.placement, request.site
+    if task.node_id == TRAINER:
+        manifest.check(workload.training, workers)
+    if task.node_id == TUNER and workload.training.search:
+        manifest.check_search(workload.training.search, workers)
     if workers.pool.nodes == 1:
         return task
-    labels = pods.labels(task.node_id, workers.pool_name, request.site, origin)
-    template = manifest.template(workers, request.site, labels, pods.environment(task.node_id, request.site, origin))
+    runtime = site.search_runtime if task.node_id == TUNER else site.training_runtime
+    labels = pods.labels(task.node_id, workers.pool_name, site, origin)
+    template = manifest.template(workers, site, runtime, labels, pods.environment(task.node_id, site, origin))
     (default,) = place([task.node_id], {}, {}, request.pools).values()
     return dataclasses.replace(
         task,
@@ -196,6 +200,8 @@ def _kfp_pipeline(
             pods.configure(one, task.node_id, task.placement, site, origin)
             if task.train_job:
                 pods.tell_who_it_is(one)
+            if task.train_job and task.node_id == TUNER:
+                pods.let_it_keep_trials(one, site)
             if task in placed and not task.train_job:
                 selector, tolerations = placement_inputs(task)
                 kubernetes.add_node_selector_json(one, given[selector])

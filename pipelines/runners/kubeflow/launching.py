@@ -21,6 +21,7 @@ from pipelines.metadata.connecting import patiently
 from pipelines.metadata.opening import PatientMetadata
 from pipelines.runners import _failures
 from pipelines.runners.kubeflow import spec
+from pipelines.runners.kubeflow.cluster.pools import TRAINER, TUNER
 from pipelines.runners.kubeflow.multi_node.manifest import TrainJobRequest
 from pipelines.runners.kubeflow.pod import filesystem
 from pipelines.runners.kubeflow.pod.staging import OPERATORS, say
@@ -81,7 +82,7 @@ def run_node(
     Args:
         part: a pipeline with this node alone; its runtime parameters are filled in here.
         earlier: finds what an earlier attempt of this pod registered.
-        train_job: runs the executor in the pods of such a job; None: in this process.
+        train_job: works in the pods of such a job; None: in this process.
 
     Raises:
         NodeFailed: its inputs could not be resolved.
@@ -90,8 +91,9 @@ def run_node(
     runtime_parameter_utils.substitute_runtime_parameter(part, bindings)
     node = part.nodes[0].pipeline_node
     connection = PatientMetadata(config)
-    # A TrainJob works without this pod: an earlier attempt's death says nothing about its outputs.
-    patiently(lambda: _tidy(part, connection, None if train_job else earlier))
+    # The Trainer's TrainJob works without this pod: an earlier attempt's death says nothing about its outputs.
+    works_alone = train_job is not None and node.node_info.id == TRAINER
+    patiently(lambda: _tidy(part, connection, None if works_alone else earlier))
     deployment = runner_utils.extract_local_deployment_config(part)
     say("launching")
     info = PatientLauncher(
@@ -101,7 +103,7 @@ def run_node(
         pipeline_runtime_spec=part.runtime_spec,
         executor_spec=runner_utils.extract_executor_spec(deployment, node.node_info.id),
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.node_info.id),
-        custom_executor_operators=_operators(train_job),
+        custom_executor_operators=_operators(node.node_info.id, train_job),
     ).launch()
     if info is None or info.execution_id is None:
         return Ended("skipped: a condition of the graph does not hold")
@@ -117,12 +119,14 @@ def run_node(
     return Ended("from the cache" if final == mlmd.Execution.CACHED else "done", outputs)
 
 
-def _operators(train_job: TrainJobRequest | None) -> dict[type, Any]:
+def _operators(node_id: str, train_job: TrainJobRequest | None) -> dict[type, Any]:
     if train_job is None:
         return dict(OPERATORS)
     from pipelines.runners.kubeflow.multi_node.operator import TrainJobOperator
+    from pipelines.runners.kubeflow.multi_node.search import SearchOperator
 
-    return {executable_spec_pb2.PythonClassExecutableSpec: functools.partial(TrainJobOperator, request=train_job)}
+    operator = SearchOperator if node_id == TUNER else TrainJobOperator
+    return {executable_spec_pb2.PythonClassExecutableSpec: functools.partial(operator, request=train_job)}
 
 
 def _tidy(part: pipeline_pb2.Pipeline, connection: metadata.Metadata, earlier: RunExecutions | None) -> None:

@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--param", action="append", default=[], metavar="NAME=VALUE", help="one of the run's parameters"
     )
-    parser.add_argument("--train-job", help="JSON: run the executor in the pods of such a TrainJob (multi_node)")
+    parser.add_argument("--train-job", help="JSON: work in the pods of such a TrainJob (multi_node)")
     parser.add_argument("--train-job-image", default="", help="the image of those pods")
     parser.add_argument("--train-job-node-selector", default="{}", help="JSON: labels of their nodes")
     parser.add_argument("--train-job-tolerations", default="[]", help="JSON: taints that they bear")

@@ -9,8 +9,8 @@ from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
 from pipelines.runners.kubeflow import retries
-from pipelines.runners.kubeflow.cluster.pools import SHARES_WORK, Placement, Pool, cores, size_of
-from pipelines.runners.kubeflow.cluster.site import ClusterSite
+from pipelines.runners.kubeflow.cluster.pools import TRAINER, Placement, Pool, cores, size_of
+from pipelines.runners.kubeflow.cluster.site import ClusterSite, Secret
 from spec import environment as env
 
 
@@ -61,7 +61,7 @@ def environment(node_id: str, site: ClusterSite, origin: Mapping[str, str]) -> d
     # The root file system may be read-only, so what libraries write to a default place goes here.
     found = {"HOME": "/tmp", env.HOME: "/tmp/trainyard", env.ASSETS: site.assets}  # noqa: S108
     root = site.root_of(origin["workload"])
-    if node_id == SHARES_WORK and "://" in root:
+    if node_id == TRAINER and "://" in root:
         # A pod's own disk vanishes with it. On a volume, checkpoints lie beside the artifacts by default.
         found[env.CHECKPOINTS] = f"{root}/{node_id}/.system/checkpoints"
     return {**found, **site.environment}
@@ -77,10 +77,16 @@ def tell_who_it_is(task: PipelineTask) -> None:
         kubernetes.use_field_path_as_env(task, name, path)
 
 
+def let_it_keep_trials(task: PipelineTask, site: ClusterSite) -> None:
+    """Gives the Tuner of a search on several nodes the address at which those reach it, and the database of the trials."""
+    kubernetes.use_field_path_as_env(task, env.POD_IP, "status.podIP")
+    if site.search_storage:
+        _use_secret(task, site.search_storage)
+
+
 def _configure_access(task: PipelineTask, site: ClusterSite, shared_memory: str) -> None:
     for secret in (site.metadata.secret, *site.secrets):
-        variables = {key: variable for variable, key in secret.keys.items()}
-        kubernetes.use_secret_as_env(task, secret.name, variables, optional=secret.optional)
+        _use_secret(task, secret)
     kubernetes.set_image_pull_policy(task, site.image_pull_policy)
     if site.image_pull_secrets:
         kubernetes.set_image_pull_secrets(task, list(site.image_pull_secrets))
@@ -91,6 +97,11 @@ def _configure_access(task: PipelineTask, site: ClusterSite, shared_memory: str)
     kubernetes.set_security_context(
         task, run_as_user=site.run_as_user, run_as_group=site.run_as_user, run_as_non_root=True
     )
+
+
+def _use_secret(task: PipelineTask, secret: Secret) -> None:
+    variables = {key: variable for variable, key in secret.keys.items()}
+    kubernetes.use_secret_as_env(task, secret.name, variables, optional=secret.optional)
 
 
 def keep_to_pool(task: PipelineTask, pool: Pool) -> None:

@@ -100,6 +100,25 @@ def test_what_moved_the_answers_is_shown(runs: dict[str, RunFacts]) -> None:
     assert "Not measured: too warm." in page("binary", [], "too warm")
 
 
+def test_compressed_variants_are_told(runs: dict[str, RunFacts]) -> None:
+    shares = {"size": 0.33, "latency": {"1": 0.76, "64": 0.34}, "milliseconds": {"1": 0.7, "64": 2.1}}
+    one = {
+        "name": "int8",
+        "method": "litert-int8",
+        "value": 0.91,
+        "loss": 0.0027,
+        "bytes": 900,
+        "compressed_bytes": 300,
+    }
+    limits = {"max_loss": 0.002, "max_size": 1.0, "max_latency": 0.6, "passes": False}
+    original = {"value": 0.9127, "bytes": 2000, "compressed_bytes": 900, "milliseconds": {"1": 0.9, "64": 6.3}}
+    variants = {"metric": "auc", "original": original, "variants": [one | shares | limits]}
+    facts = dataclasses.replace(runs["binary"], metrics={**runs["binary"].metrics, "variants": variants})
+    assert "| int8 | litert-int8 | 0.9100 | +0.0027 | 33.0 % | 76.0 % | 34.0 % |" in card_of(facts)
+    page = render_run(facts)
+    assert "+0.0027 loss ≤ 0.002" in page and "34.0 % ≤ 60.0 %" in page and "2.100 ms" in page
+
+
 def test_why_the_need_of_columns_was_not_measured_is_said(runs: dict[str, RunFacts]) -> None:
     why = {"why_not": "the model takes one column", "columns": [], "left_out": []}
     facts = dataclasses.replace(runs["binary"], metrics={**runs["binary"].metrics, "importance": why})

@@ -20,9 +20,7 @@ def job(tmp_path: pathlib.Path) -> Callable[..., Job]:
 
     def made(**search: Any) -> Job:
         config = TrainingConfig(task="binary", label="y", epochs=16)
-        folder = str(tmp_path / "search")
-        return Job(
-            folder, Search.model_validate({"space": SPACE, **search}), config, "auc", Sources("", "", "", "", "")
-        )
+        fields = Search.model_validate({"space": SPACE, **search})
+        return Job(str(tmp_path / "search"), "search", fields, config, "auc", Sources("", "", "", "", ""))
 
     return made

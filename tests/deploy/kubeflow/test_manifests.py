@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.tuner._storages import PORT
 from pipelines.runners.kubeflow.cluster.pools import Pool, load_pools, size_of
 from pipelines.runners.kubeflow.cluster.site import DEFAULT_FILE, ClusterSite, load_site
 from tests.deploy.manifests import (
@@ -336,17 +337,25 @@ def test_with_several_nodes(overlay: str, tmp_path: pathlib.Path) -> None:
     }
     (subject,) = added["RoleBinding", "trainyard-train-jobs"]["subjects"]
     assert subject["name"] == site(overlay).service_account
-    _check_runtime(added["TrainingRuntime", site(overlay).training_runtime])
+    cluster = site(overlay)
+    _check_runtime(added["TrainingRuntime", cluster.training_runtime], {"backoffLimit": 0})
+    _check_runtime(added["TrainingRuntime", cluster.search_runtime], {"backoffLimitPerIndex": 6})
     _check_network([one["spec"] for key, one in made.items() if key[0] == "NetworkPolicy"])
 
 
-def _check_runtime(runtime: Manifest) -> None:
+def _check_runtime(runtime: Manifest, backoff: dict[str, int]) -> None:
+    """Args:
+    backoff: how often a machine that is lost is started again.
+    """
     spec = runtime["spec"]["template"]["spec"]
     assert spec["failurePolicy"] == {"maxRestarts": 0}
     (job,) = spec["replicatedJobs"]
-    assert (job["name"], job["template"]["spec"]["backoffLimit"]) == ("node", 0)
+    assert job["name"] == "node"
+    assert {key: value for key, value in job["template"]["spec"].items() if key.startswith("backoff")} == backoff
     pod = job["template"]["spec"]["template"]["spec"]
-    assert list(unknown_fields(job["template"]["spec"], "V1JobSpec", "job")) == []
+    # Kubernetes has it since 1.28, and the models of this client do not.
+    known = {key: value for key, value in job["template"]["spec"].items() if key != "backoffLimitPerIndex"}
+    assert list(unknown_fields(known, "V1JobSpec", "job")) == []
     assert restricted_violations(pod) == [] and pod["automountServiceAccountToken"] is False
 
 
@@ -362,6 +371,21 @@ def _check_network(policies: list[Manifest]) -> None:
     if not any("matchLabels" in one["podSelector"] for one in mine):
         reached = {port["port"] for one in mine for rule in one.get("egress", ()) for port in rule["ports"]}
         assert {53, 443} <= reached and not {5432, 8080, 8887, 8888} & reached
+
+    _check_the_way_to_the_trials(policies)
+
+
+def _check_the_way_to_the_trials(policies: list[Manifest]) -> None:
+    """The machines of a search reach the pod that keeps the trials, and nobody else does; the Trainer's workers do not."""
+    ours = {"trainyard.dev/node": "Tuner", "app.kubernetes.io/managed-by": "trainyard"}
+    tuner, searcher = {**ours, "workflows.argoproj.io/workflow": "w"}, {**ours, "trainyard.dev/train-job": "worker"}
+    into = [rule for one in policies if selects(one["podSelector"], tuner) for rule in one.get("ingress", ())]
+    (rule,) = (one for one in into if {"protocol": "TCP", "port": PORT} in one["ports"])
+    out = [rule for one in policies if selects(one["podSelector"], searcher) for rule in one.get("egress", ())]
+    (way,) = (one for one in out if {"protocol": "TCP", "port": PORT} in one["ports"])
+    assert selects(rule["from"][0]["podSelector"], searcher) and selects(way["to"][0]["podSelector"], tuner)
+    for other in (tuner, {**searcher, "trainyard.dev/node": "Trainer"}):
+        assert not selects(rule["from"][0]["podSelector"], other)
 
 
 def mine_only() -> Manifest:

@@ -11,14 +11,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel, field_validator, model_validator
 
-from components.trainer.record import RECORD as TRAINER
+from components.trainer.record import RECORD as TRAINER_RECORD
+from components.tuner.record import RECORD as TUNER_RECORD
 from pipelines.runners.kubeflow.cluster.site import Section, checked_labels, load_yaml
 from spec.errors import InputError
 from spec.workload import Resources
 
 DEFAULT_FILE = pathlib.Path(__file__).parents[1] / "pools.yaml"
 DEFAULT_POOL = "cpu"
-SHARES_WORK = TRAINER.id
+TRAINER, TUNER = TRAINER_RECORD.id, TUNER_RECORD.id
 _UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 Memory = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti)?$")]
 
@@ -113,7 +114,7 @@ class Pool(Section):
     retries: int = Field(default=2, ge=0, le=20)
     """How often a failed pod starts again. A failure that needs mending is told from others by the node itself."""
     nodes: int = Field(default=1, ge=1, le=64)
-    """How many machines share the work, each with what a pod asks for; more than 1 for the Trainer alone, as a TrainJob."""
+    """How many machines share the work, each with what a pod asks for; more than 1 for Trainer and Tuner alone, as a TrainJob."""
     spot: bool = False
     """Whether nodes may be taken away. Where not, pods keep off nodes that a cloud labels as such."""
     node: NodeSize | None = None
@@ -197,9 +198,10 @@ def _placement(component: str, asked: Resources, chosen: str | None, pools: Mapp
 
 def _check_possible(component: str, placement: Placement) -> None:
     pool, who = placement.pool, f"{component} on pool {placement.pool_name!r}"
-    if pool.nodes > 1 and component != SHARES_WORK:
+    if pool.nodes > 1 and component not in (TRAINER, TUNER):
         raise InputError(
-            f"{who}: the pool has {pool.nodes} nodes, and only the {SHARES_WORK} shares its work among several. Choose another pool."
+            f"{who}: the pool has {pool.nodes} nodes, and only {TRAINER} and {TUNER} share their work among several. "
+            "Choose another pool."
         )
     if size_of(pool.shared_memory) >= size_of(placement.memory):
         raise InputError(

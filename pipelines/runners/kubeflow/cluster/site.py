@@ -155,6 +155,11 @@ class ClusterSite(Section):
     """The pods' service account; chosen when a run is submitted, KFP's file has no place for it."""
     training_runtime: str = Field(default="trainyard-tensorflow", pattern=KubernetesName)
     """The TrainingRuntime of Kubeflow Trainer for pools of several nodes (deploy/kubeflow/components/multi-node)."""
+    search_runtime: str = Field(default="trainyard-search", pattern=KubernetesName)
+    """The same for searches on several nodes, which go on without one that is lost."""
+    search_storage: Secret | None = None
+    """Where TRAINYARD_SEARCH_STORAGE is kept: the URL of a PostgreSQL database for the trials of searches on several nodes. Only the
+    Tuner's pod gets it; without one the trials are lost with that pod."""
     run_as_user: int = Field(default=10001, ge=1)
     """User id of the pods, not 0: Pod Security "restricted"."""
     scratch_size: str = Field(default="20Gi", pattern=r"^\d+(Mi|Gi|Ti)$")
@@ -172,6 +177,13 @@ class ClusterSite(Section):
             if "$(" in environment[name] or "{{" in environment[name]:
                 raise ValueError(f"{name}: Kubernetes and Argo would replace '$(' and '{{{{'. Write it without them")
         return environment
+
+    @field_validator("search_storage")
+    @classmethod
+    def _names_the_storage(cls, secret: Secret | None) -> Secret | None:
+        if secret and set(secret.keys) != {env.SEARCH_STORAGE}:
+            raise ValueError(f"expected keys: {{{env.SEARCH_STORAGE}: KEY}}. Received: {secret.keys}")
+        return secret
 
     @field_validator("pod_labels")
     @classmethod

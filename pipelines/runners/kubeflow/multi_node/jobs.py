@@ -16,7 +16,7 @@ from spec.words import one_line
 _PLURAL = "trainjobs"
 _VERSION = API_VERSION.partition("/")[2]
 _REQUEST_S = 30
-_PATIENCE_S = 300.0
+PATIENCE_S = 300.0
 Result = TypeVar("Result")
 
 
@@ -52,7 +52,7 @@ class TrainJobs:
             "_request_timeout": _REQUEST_S,
         }
 
-    def find(self, name: str, patience_s: float = _PATIENCE_S) -> dict[str, Any] | None:
+    def find(self, name: str, patience_s: float = PATIENCE_S) -> dict[str, Any] | None:
         """The job of that name.
 
         Args:
@@ -79,7 +79,7 @@ class TrainJobs:
                 if getattr(error, "status", None) != 409:
                     raise
 
-        _patiently(post, _PATIENCE_S)
+        _patiently(post, PATIENCE_S)
 
     def adopt(self, job: Mapping[str, Any], owner: Owner) -> None:
         """Makes a job go with this pod, not only with the one that started it."""
@@ -89,7 +89,7 @@ class TrainJobs:
         # A merge patch, which is what the client sends for custom objects; it puts the list in the place of the old one.
         patch = {"metadata": {"ownerReferences": [*owners, owner.reference()]}}
         name = job["metadata"]["name"]
-        _patiently(lambda: self._api.patch_namespaced_custom_object(name=name, body=patch, **self._place), _PATIENCE_S)
+        _patiently(lambda: self._api.patch_namespaced_custom_object(name=name, body=patch, **self._place), PATIENCE_S)
 
     def delete(self, name: str, wait: bool = True) -> None:
         """Ends a job and its pods.
@@ -107,11 +107,11 @@ class TrainJobs:
                 if getattr(error, "status", None) != 404:
                     raise
 
-        _patiently(remove, _PATIENCE_S)
-        deadline = time.monotonic() + _PATIENCE_S
+        _patiently(remove, PATIENCE_S)
+        deadline = time.monotonic() + PATIENCE_S
         while wait and self.find(name) is not None:
             if time.monotonic() > deadline:
-                raise JobsAway(f"TrainJob {name} was deleted {_PATIENCE_S:.0f} s ago and is still there")
+                raise JobsAway(f"TrainJob {name} was deleted {PATIENCE_S:.0f} s ago and is still there")
             time.sleep(1)
 
 

@@ -17,7 +17,7 @@ from pipelines.runners.kubeflow.cluster.pools import Placement, Pool, cores
 from pipelines.runners.kubeflow.cluster.site import ClusterSite, Secret
 from spec import environment as env
 from spec.errors import InputError
-from spec.workload import Training
+from spec.workload import Search, Training
 
 API_GROUP = "trainer.kubeflow.org"
 API_VERSION = f"{API_GROUP}/v1alpha1"
@@ -34,7 +34,7 @@ _NAME_LIMIT = 40
 
 @dataclasses.dataclass(frozen=True)
 class TrainJobRequest:
-    """A TrainJob to be, as the Trainer's pod is told."""
+    """A TrainJob to be, as the pod that starts it is told."""
 
     template: Mapping[str, Any]
     image: str
@@ -43,7 +43,7 @@ class TrainJobRequest:
 
     @classmethod
     def from_json(cls, template: str, image: str, node_selector: str, tolerations: str) -> TrainJobRequest:
-        """Reads what stands in the arguments of the Trainer's pod.
+        """Reads what stands in the arguments of that pod.
 
         Raises:
             InputError: one of them is no JSON of its kind.
@@ -101,32 +101,47 @@ def check(training: Training, placement: Placement) -> None:
         )
 
 
+def check_search(search: Search, placement: Placement) -> None:
+    """Refuses a Tuner on a pool where some machines would have nothing to do.
+
+    Raises:
+        InputError: says what to change.
+    """
+    pool, at_once = placement.pool, placement.pool.nodes * search.parallel
+    if pool.nodes > 1 and at_once > search.trials:
+        raise InputError(
+            f"Tuner on pool {placement.pool_name!r}: {pool.nodes} nodes with training.search.parallel {search.parallel} try "
+            f"{at_once} combinations at once. Received: training.search.trials {search.trials}. Raise it, or choose a smaller pool."
+        )
+
+
 def of_driver(workers: Placement, default: Placement) -> Placement:
-    """Where the Trainer's own pod runs, which starts the job and waits: on the default pool, for as long as the workers may take."""
+    """Where the node's own pod runs, which starts the job and waits: on the default pool, for as long as the workers may take."""
     patience = {"deadline_minutes": workers.pool.deadline_minutes + 15, "retries": workers.pool.retries}
     return dataclasses.replace(default, pool=default.pool.model_copy(update=patience))
 
 
 def template(
-    placement: Placement, site: ClusterSite, labels: Mapping[str, str], environment: Mapping[str, str]
+    placement: Placement, site: ClusterSite, runtime: str, labels: Mapping[str, str], environment: Mapping[str, str]
 ) -> dict[str, Any]:
     """The TrainJob without what only a run knows: name, owner, image, where its nodes are, and the arguments.
 
     Args:
         placement: of each worker.
+        runtime: name of its TrainingRuntime.
         environment: of the workers, without Secrets.
     """
     pool = placement.pool
     env: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in environment.items()]
     env += [
         one for secret in site.secrets for one in _from_secret(secret)
-    ]  # the metadata store's is the driver's alone
+    ]  # those of the metadata store and of searches are the driver's alone
     return {
         "apiVersion": API_VERSION,
         "kind": "TrainJob",
         "metadata": {"labels": dict(labels)},
         "spec": {
-            "runtimeRef": {"apiGroup": API_GROUP, "kind": "TrainingRuntime", "name": site.training_runtime},
+            "runtimeRef": {"apiGroup": API_GROUP, "kind": "TrainingRuntime", "name": runtime},
             "activeDeadlineSeconds": pool.deadline_minutes * 60,
             "trainer": {
                 "numNodes": pool.nodes,

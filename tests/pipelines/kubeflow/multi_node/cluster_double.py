@@ -1,8 +1,8 @@
 """A double of a cluster with Kubeflow Trainer: its API for TrainJobs over HTTP, and local processes for pods.
 
 Doubled is what Trainyard sees of it: requests are held to the CRD's schema, a job's processes start with the environment that
-the pods would have, one failed pod ends the job (backoffLimit 0), conditions are JobSet's. Not doubled: scheduling, images,
-networks, Pod Security, admission webhooks.
+the pods would have, one failed pod ends the job (backoffLimit 0) or starts again (backoffLimitPerIndex), conditions are JobSet's. Not
+doubled: scheduling, images, networks, Pod Security, admission webhooks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -28,7 +28,8 @@ import yaml
 from tests.pipelines.kubeflow.multi_node.train_job_schema import pod_template, problems
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
-RUNTIME = ROOT / "deploy" / "kubeflow" / "components" / "multi-node" / "training-runtime.yaml"
+MANIFESTS = ROOT / "deploy" / "kubeflow" / "components" / "multi-node"
+RUNTIME, SEARCH_RUNTIME = MANIFESTS / "training-runtime.yaml", MANIFESTS / "search-runtime.yaml"
 NAMESPACE = "trainyard"
 _COLLECTION = f"/apis/trainer.kubeflow.org/v1alpha1/namespaces/{NAMESPACE}/trainjobs"
 
@@ -50,17 +51,20 @@ class ClusterDouble:
     pods: of every TrainJob ever created, in the same order.
     asked: `METHOD name` of every request.
     away: how many requests more get 503.
+    restarted: the index of each pod that was started again.
     """
 
     def __init__(self, folder: pathlib.Path, image: Mapping[str, str], secrets: Mapping[str, str]) -> None:
         self._folder, self._image, self._secrets = folder, dict(image), dict(secrets)
         self._lock = threading.RLock()
-        self.runtime = yaml.safe_load(RUNTIME.read_text())
+        runtimes = [yaml.safe_load(path.read_text()) for path in (RUNTIME, SEARCH_RUNTIME)]
+        self.runtimes = {(one["kind"], one["metadata"]["name"]): one for one in runtimes}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.made: list[dict[str, Any]] = []
         self.pods: list[list[Pod]] = []
         self.asked: list[str] = []
         self.away = 0
+        self.restarted: list[int] = []
         self.worker_environment: dict[int, dict[str, str]] = {}
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -85,6 +89,8 @@ class ClusterDouble:
         }
         path.write_text(yaml.safe_dump(config))
         names = {"TRAINYARD_POD_NAME": pod, "TRAINYARD_POD_UID": uid, "TRAINYARD_POD_NAMESPACE": NAMESPACE}
+        # Of this process alone: searches answer on a port that is always the same.
+        names["TRAINYARD_POD_IP"] = f"127.{os.getpid() % 250 + 1}.1.1"
         return {"KUBECONFIG": str(path), **names}
 
     def answer(self, method: str, name: str, body: Any) -> tuple[int, Any]:
@@ -110,7 +116,7 @@ class ClusterDouble:
         if found := problems(job):
             return 422, _status(422, "; ".join(found))
         name, reference = job["metadata"]["name"], job["spec"]["runtimeRef"]
-        if (reference["kind"], reference["name"]) != (self.runtime["kind"], self.runtime["metadata"]["name"]):
+        if (reference["kind"], reference["name"]) not in self.runtimes:
             return 403, _status(
                 403, f"admission webhook denied the request: no {reference['kind']} {reference['name']}"
             )
@@ -119,23 +125,33 @@ class ClusterDouble:
         self.jobs[name] = job
         job["status"] = {}
         self.made.append(job)
-        self.pods.append(self._start(job, len(self.made)))
-        threading.Thread(target=self._watch, args=(job, self.pods[-1]), daemon=True).start()
+        self.pods.append([])
+        threading.Thread(target=self._watch, args=(job, self.pods[-1], self._start(job)), daemon=True).start()
         return 201, job
 
-    def _start(self, job: dict[str, Any], number: int) -> list[Pod]:
-        name, trainer = job["metadata"]["name"], job["spec"]["trainer"]
-        count = trainer["numNodes"]
-        (replicated,) = self.runtime["spec"]["template"]["spec"]["replicatedJobs"]
+    def _start(self, job: dict[str, Any]) -> Callable[[int], None]:
+        """Starts the pods of a job that was just made; returns what starts one of them again."""
+        name, trainer, pods = job["metadata"]["name"], job["spec"]["trainer"], self.pods[-1]
+        count, folder = trainer["numNodes"], self._folder / f"job-{len(self.made)}"
+        (replicated,) = self._runtime_of(job)["spec"]["template"]["spec"]["replicatedJobs"]
         (container,) = replicated["template"]["spec"]["template"]["spec"]["containers"]
         (patched,) = pod_template(job)["spec"]["containers"]
         assert patched["name"] == container["name"] == "node", "the runtime must have the patched container"
         names = {f"{name}-{replicated['name']}-0-{index}.{name}": "127.0.0.1" for index in range(count)}
         hosts = dict(zip((f"{host}:2222" for host in names), _free_addresses(count), strict=True))
-        return [self._start_pod(trainer, hosts, index, self._folder / f"job-{number}") for index in range(count)]
+        pods += [self._start_pod(trainer, hosts, index, folder / f"pod-{index}") for index in range(count)]
 
-    def _start_pod(self, trainer: dict[str, Any], hosts: Mapping[str, str], index: int, folder: pathlib.Path) -> Pod:
-        scratch = folder / f"pod-{index}"
+        def again(index: int) -> None:
+            self.restarted.append(index)
+            pods[index] = self._start_pod(trainer, hosts, index, folder / f"pod-{index}-{len(self.restarted)}")
+
+        return again
+
+    def _runtime_of(self, job: dict[str, Any]) -> dict[str, Any]:
+        reference = job["spec"]["runtimeRef"]
+        return self.runtimes[reference["kind"], reference["name"]]
+
+    def _start_pod(self, trainer: dict[str, Any], hosts: Mapping[str, str], index: int, scratch: pathlib.Path) -> Pod:
         scratch.mkdir(parents=True)
         given = {}
         for one in trainer["env"]:
@@ -163,8 +179,18 @@ class ClusterDouble:
             )
         return Pod(process, log, environment)
 
-    def _watch(self, job: dict[str, Any], pods: list[Pod]) -> None:
+    def _watch(self, job: dict[str, Any], pods: list[Pod], again: Callable[[int], None]) -> None:
+        (replicated,) = self._runtime_of(job)["spec"]["template"]["spec"]["replicatedJobs"]
+        patience = dict.fromkeys(range(100), replicated["template"]["spec"].get("backoffLimitPerIndex", 0))
+        name = job["metadata"]["name"]
         while True:
+            with self._lock:
+                if self.jobs.get(name) is not job:
+                    return
+                for index, pod in enumerate(pods):
+                    if pod.process.poll() not in (None, 0, 2) and patience[index]:
+                        patience[index] -= 1
+                        again(index)
             codes = [pod.process.poll() for pod in pods]
             active = sum(code is None for code in codes)
             with self._lock:

@@ -14,16 +14,28 @@ from pipelines.runners.kubeflow.lint import Compiled, lint
 from pipelines.runners.kubeflow.multi_node.manifest import Owner, TrainJobRequest, job_name, manifest
 from spec.errors import InputError
 from tests.pipelines.kubeflow.kubeflow_double import KubeflowDouble
-from tests.pipelines.kubeflow.multi_node.cluster_double import RUNTIME
+from tests.pipelines.kubeflow.multi_node.cluster_double import RUNTIME, SEARCH_RUNTIME
 from tests.pipelines.kubeflow.multi_node.train_job_schema import pod_template, problems
 
 NAME = "taxi-trainer-0123456789"
 
 
+SPACE = "{learning_rate: {type: float, low: 0.001, high: 0.1, log: true}}"
+SEARCH = f"training.search={{trials: 20, parallel: 2, space: {SPACE}}}"
+STORAGE = {"name": "searches", "keys": {"TRAINYARD_SEARCH_STORAGE": "url"}}
+
+
 def compiled(workload: str = "taxi", pool: str = "a100-nodes-4", component: str = "trainer", **changes) -> str:
     pools = {**load_pools(), "pair": Pool(nodes=2), "wide": Pool(nodes=16)}
-    request = CompileRequest(workload, load_site(DEFAULT_FILE), pools, {component: pool}, **changes)
-    return compile_workload(request)
+    site = load_site(DEFAULT_FILE, search_storage=STORAGE)  # type: ignore[arg-type]
+    return compile_workload(CompileRequest(workload, site, pools, {component: pool}, **changes))
+
+
+def job_of(file: str, task: str, **given) -> dict:
+    """The TrainJob of a run, from the arguments of the pod that starts it."""
+    argv = KubeflowDouble(file, {}).argv(task, "r", image="taxi:1", **given)
+    arguments = [argv[argv.index(f"--train-job{one}") + 1] for one in ("", "-image", "-node-selector", "-tolerations")]
+    return manifest(TrainJobRequest.from_json(*arguments), NAME, Owner("pod", "uid"), ["--folder", "s3://x"])
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +47,15 @@ def taxi() -> str:
 
 @pytest.fixture(scope="module")
 def job(taxi: str) -> dict:
-    """The TrainJob of a run that chose another kind of node, from the arguments of the Trainer's pod."""
-    argv = KubeflowDouble(taxi, {}).argv("trainer", "r", image="taxi:1", trainer_node_selector={"gpu": "h100"})
-    given = [argv[argv.index(f"--train-job{name}") + 1] for name in ("", "-image", "-node-selector", "-tolerations")]
-    return manifest(TrainJobRequest.from_json(*given), NAME, Owner("pod", "uid"), ["--folder", "s3://x"])
+    """Of a run that chose another kind of node."""
+    return job_of(taxi, "trainer", trainer_node_selector={"gpu": "h100"})
+
+
+@pytest.fixture(scope="module")
+def searching() -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRAINYARD_CODE_REVISION", "0123456789ab")
+        return compiled(component="tuner", parameters=(SEARCH,))
 
 
 def test_the_trainjob(job: dict) -> None:
@@ -108,6 +125,45 @@ def test_the_trainers_own_pod_is_small_and_waits(taxi: str) -> None:
     assert "--train-job" not in read.executors["exec-evaluator"]["container"]["args"]
 
 
+def test_the_job_of_a_search(searching: str) -> None:
+    assert lint(searching) == []
+    job = job_of(searching, "tuner")
+    assert problems(job) == []
+    spec, trainer, runtime = job["spec"], job["spec"]["trainer"], yaml.safe_load(SEARCH_RUNTIME.read_text())
+    assert (spec["runtimeRef"]["kind"], spec["runtimeRef"]["name"]) == (runtime["kind"], runtime["metadata"]["name"])
+    assert (trainer["numNodes"], trainer["image"]) == (4, "taxi:1")
+    assert trainer["command"] == ["python", "-P", "-m", "pipelines.runners.kubeflow.multi_node.worker"]
+    assert trainer["resourcesPerNode"]["limits"] == {"memory": "60Gi", "nvidia.com/gpu": "1"}
+    names = {one["name"] for one in trainer["env"]}
+    assert "AWS_SECRET_ACCESS_KEY" in names
+    assert not [name for name in names if name.startswith("TRAINYARD_METADATA") or "SEARCH_STORAGE" in name]
+    labels = pod_template(job)["metadata"]["labels"]
+    assert (labels["trainyard.dev/node"], labels["trainyard.dev/train-job"]) == ("Tuner", "worker")
+
+
+def test_the_pod_that_keeps_the_trials_has_an_address_and_alone_the_database(searching: str) -> None:
+    read = Compiled(searching)
+    assert "accelerator" not in read.executors["exec-tuner"]["container"]["resources"]
+    pods = {name: json.dumps(pod) for name, pod in read.platform.items()}
+    assert [name for name, pod in pods.items() if "TRAINYARD_SEARCH_STORAGE" in pod] == ["exec-tuner"]
+    fields = {one["name"]: one["fieldPath"] for one in read.platform["exec-tuner"]["fieldPathAsEnv"]}
+    assert fields["TRAINYARD_POD_IP"] == "status.podIP" and "TRAINYARD_POD_UID" in fields
+    secret = read.platform["exec-tuner"]["secretAsEnv"][-1]
+    assert secret["secretName"] == "searches"
+    assert secret["keyToEnv"] == [{"envVar": "TRAINYARD_SEARCH_STORAGE", "secretKey": "url"}]
+
+
+def test_on_one_node_a_search_needs_neither(searching: str) -> None:
+    read = Compiled(compiled(pool="a100", component="tuner", parameters=(SEARCH,)))
+    assert "--train-job" not in read.executors["exec-tuner"]["container"]["args"]
+    assert "TRAINYARD_SEARCH_STORAGE" not in json.dumps(read.platform) and "POD_IP" not in json.dumps(read.platform)
+
+
+def test_a_secret_of_another_variable_is_refused() -> None:
+    with pytest.raises(InputError, match=r"search_storage.*expected keys: \{TRAINYARD_SEARCH_STORAGE: KEY\}"):
+        load_site(DEFAULT_FILE, search_storage={"name": "searches", "keys": {"STORAGE": "url"}})  # type: ignore[arg-type]
+
+
 def test_with_a_fixed_image_the_workers_have_it_too() -> None:
     argv = KubeflowDouble(compiled(pool="pair", fixed_image=True), {}).argv("trainer", "r")
     assert argv[argv.index("--train-job-image") + 1] == load_site(DEFAULT_FILE).image
@@ -116,7 +172,7 @@ def test_with_a_fixed_image_the_workers_have_it_too() -> None:
 @pytest.mark.parametrize(
     ("pool", "component", "parameters", "said"),
     [
-        ("pair", "transform", (), "the pool has 2 nodes, and only the Trainer shares its work"),
+        ("pair", "transform", (), "the pool has 2 nodes, and only Trainer and Tuner share their work"),
         (
             "pair",
             "trainer",
@@ -125,6 +181,7 @@ def test_with_a_fixed_image_the_workers_have_it_too() -> None:
         ),
         ("a100", "trainer", ("training.distribution=multi_worker",), "multi_worker needs several nodes"),
         ("wide", "trainer", ("training.batch_size=128",), "16 devices share batches of at least 256 rows. Received"),
+        ("wide", "tuner", (SEARCH,), "16 nodes with training.search.parallel 2 try 32 combinations at once. Received"),
     ],
 )
 def test_what_cannot_be_is_refused(pool: str, component: str, parameters: tuple[str, ...], said: str) -> None:
