@@ -49,5 +49,5 @@ def is_field(section: typing.Any, path: str) -> bool:
 def test_fields_that_messages_name_are_there() -> None:
     named = {(file, found[0]) for file, text in texts() for found in NAMED.finditer(text)}
     assert {"data.ignore", "data.max_bad_fraction", "data.split"} <= {field for _, field in named}
-    files = (".py", ".md", ".sqlite", ".json", ".jsonl", ".yaml", ".csv", ".io")
+    files = (".py", ".md", ".sqlite", ".json", ".jsonl", ".yaml", ".csv", ".html", ".io")
     assert not sorted(one for one in named if not exists(one[1]) and not one[1].endswith(files))
