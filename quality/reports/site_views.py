@@ -29,8 +29,8 @@ STATES = {Outcome.PASSED: "good", Outcome.WARNED: "warn", Outcome.FAILED: "bad"}
 WORDS = {Outcome.PASSED: "Trusted", Outcome.WARNED: "Look at it", Outcome.FAILED: "Stopped"}
 SERVING_WORDS = {Outcome.PASSED: "Alike", Outcome.WARNED: "Differs", Outcome.FAILED: "Differs too much"}
 """For requests to a model, which are never stopped."""
-LIVE_WORDS = {Outcome.PASSED: "Does well", Outcome.WARNED: "Look at it", Outcome.FAILED: "Below its limit"}
-"""For how well a model answered them."""
+LIVE_WORDS = {Outcome.PASSED: "No bound broken", Outcome.WARNED: "Look at it", Outcome.FAILED: "Breaks a bound"}
+"""For how well a model answered them. A bound that was not judged is not broken either; the sentence beside it says so."""
 GRAVEST_FIRST = (Outcome.FAILED, Outcome.WARNED, Outcome.PASSED)
 DOCUMENTS = {"data_docs": "Great Expectations' own page", "report": "The report of the training run"}
 MEASURES = {
