@@ -455,4 +455,4 @@ def test_the_pages_show_how_it_went(site: Site) -> None:
     page = (home.home() / "reports" / "tips" / "index.html").read_text()
     assert "Accuracy of the stable release, by labels that came later" in page
     assert ">v1<" in page and ">v2<" in page and ">limit 0.9<" in page
-    assert "Version 2 no longer does what it has to" in page and "Below its limit" in page
+    assert "Version 2 no longer does what it has to" in page and "Breaks a bound" in page
