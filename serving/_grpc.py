@@ -111,6 +111,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         asked = request_id(dict(context.invocation_metadata()).get(HEADER))
         context.set_trailing_metadata(((HEADER, asked),))
         try:
+            self._inference.accept()
             self._inference.admit()
             try:
                 return self._inference.answer(Request(asked, "grpc", method, spec.name, *_wanted(spec)), answer)
@@ -148,10 +149,16 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
         )
 
 
-def make_server(inference: Inference, threads: int, max_bytes: int) -> grpc.Server:
-    """A gRPC server with both services, neither bound nor started."""
+def make_server(inference: Inference, threads: int, max_bytes: int, most: int) -> grpc.Server:
+    """A gRPC server with both services, neither bound nor started.
+
+    Args:
+        max_bytes: the largest message.
+        most: requests at once, those that wait for a thread included; more are refused.
+    """
     server = grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
+        maximum_concurrent_rpcs=most,
         options=[
             ("grpc.so_reuseport", 0),  # otherwise a second server would silently share the port
             ("grpc.max_receive_message_length", max_bytes),

@@ -98,15 +98,21 @@ class Inference:
         self._lock = threading.Lock()
         self.draining = False
 
-    def admit(self) -> None:
-        """Admits a request; `leave` must follow.
+    def accept(self) -> None:
+        """Lets a request begin, which has a place only after `admit`.
 
         Raises:
-            BusyError: the limit is reached.
             NotReadyError: the server is stopping.
         """
         if self.draining:
             raise NotReadyError("the server is stopping; ask another one")
+
+    def admit(self) -> None:
+        """Gives a request that is whole a place; `leave` must follow.
+
+        Raises:
+            BusyError: the limit is reached.
+        """
         with self._lock:
             if self._in_flight >= self._max_in_flight:
                 self.metrics.rejected.labels("busy").inc()

@@ -89,6 +89,13 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="largest request, in MiB (default %(default)s)",
     )
     add(
+        "--silence-seconds",
+        type=_positive,
+        default=10.0,
+        metavar="S",
+        help="how long a request's head may take to arrive, and its body may break off (default %(default)s)",
+    )
+    add(
         "--max-in-flight",
         type=_count,
         default=128,

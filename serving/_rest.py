@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving import _codec, _metrics
-from serving._errors import BadRequestError, NotFoundError, ServingError, TooLargeError
+from serving._errors import BadRequestError, BusyError, NotFoundError, ServingError, TooLargeError
 from serving._examples import decode_examples
 from serving._forms import decode_form, is_form, parse_form, signature_name
 from serving._inference import Call, Inference
@@ -33,6 +33,8 @@ _TARGET = re.compile(
     r"(?::(?P<method>predict|classify|regress)|(?P<metadata>/metadata))?"
 )
 _BODY_SECONDS = 60.0
+_BODIES_AT_ONCE = 16
+"""As many of the largest size may arrive at a time, or more that are smaller: requests have no place yet, but take memory."""
 PREDICT = "predict"
 
 
@@ -42,12 +44,15 @@ class RestApi:
     Args:
         threads: run decoding, TensorFlow and encoding, so that the event loop only moves bytes.
         max_bytes: the largest accepted body.
+        silence: how long a body may break off, in seconds.
     """
 
-    def __init__(self, inference: Inference, threads: ThreadPoolExecutor, max_bytes: int) -> None:
+    def __init__(self, inference: Inference, threads: ThreadPoolExecutor, max_bytes: int, silence: float) -> None:
         self._inference = inference
         self._threads = threads
         self._max_bytes = max_bytes
+        self._silence = silence
+        self._arriving = 0
         self.app = Starlette(
             routes=[
                 Route("/healthz", self._healthz),
@@ -92,15 +97,17 @@ class RestApi:
         form = content_type if is_form(content_type := request.headers.get("content-type", "")) else ""
         if form and method != PREDICT:
             raise BadRequestError(f":{method} takes a JSON body; only :{PREDICT} takes a form.")
-        self._inference.admit()
+        self._inference.accept()
         try:
             body = await self._body(request)
+        except ClientDisconnect:
+            return _error(400, "the client disconnected before the body was complete.")
+        self._inference.admit()
+        try:
             if encoding := request.headers.get("content-encoding", "").strip().lower():
                 body = await asyncio.get_running_loop().run_in_executor(self._threads, self._unpacked, body, encoding)
             run = asyncio.get_running_loop().run_in_executor(self._threads, self._answer, asked, body, form)
             return Response(await run, media_type="application/json")
-        except ClientDisconnect:
-            return _error(400, "the client disconnected before the body was complete.")
         finally:
             self._inference.leave()
 
@@ -108,16 +115,26 @@ class RestApi:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > self._max_bytes:
             raise self._too_large(f"{declared} bytes")
-        chunks, size = [], 0
+        chunks, size, clock = [], 0, asyncio.get_running_loop()
+        end = clock.time() + _BODY_SECONDS
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
+            async with asyncio.timeout(self._silence) as limit:
                 async for chunk in request.stream():
+                    limit.reschedule(min(end, clock.time() + self._silence))
                     chunks.append(chunk)
                     size += len(chunk)
+                    self._arriving += len(chunk)
                     if size > self._max_bytes:
                         raise self._too_large(f"more than {self._max_bytes} bytes")
+                    if self._arriving > self._max_bytes * _BODIES_AT_ONCE:
+                        self._inference.metrics.rejected.labels("busy").inc()
+                        raise BusyError("too many large bodies arrive at once; try again")
         except TimeoutError:
-            raise BadRequestError(f"the body did not arrive within {_BODY_SECONDS:.0f} s.") from None
+            raise BadRequestError(
+                f"the body broke off for {self._silence:g} s (--silence-seconds), or was not whole within {_BODY_SECONDS:.0f} s."
+            ) from None
+        finally:
+            self._arriving -= size
         return b"".join(chunks)
 
     def _unpacked(self, body: bytes, encoding: str) -> bytes:

@@ -19,6 +19,7 @@ import uvicorn
 import storage
 from model_store import ModelStore
 from serving._canary import CanaryLane
+from serving._connections import protocol, take_all_files
 from serving._grpc import make_server
 from serving._inference import Inference
 from serving._metrics import Metrics
@@ -55,6 +56,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     Raises:
         CannotServeError: the gRPC port is taken, or with --fail-fast a model cannot be served.
     """
+    take_all_files()
     metrics = Metrics()
     store = ModelStore(options.store)
     manager = ModelManager(store, options.model, options.cache, metrics)
@@ -63,9 +65,9 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     inference = Inference(manager, metrics, options.max_in_flight, lane, record)
     threads = ThreadPoolExecutor(options.threads, thread_name_prefix="rest")
     max_bytes = int(options.max_request_mb * MIB)
-    grpc_server = make_server(inference, options.threads, max_bytes)
+    grpc_server = make_server(inference, options.threads, max_bytes, options.max_in_flight)
     grpc_port = _bind(grpc_server, options.host, options.grpc_port)
-    http = _HttpServer(_uvicorn_config(RestApi(inference, threads, max_bytes), options))
+    http = _HttpServer(_uvicorn_config(RestApi(inference, threads, max_bytes, options.silence_seconds), options))
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -111,7 +113,7 @@ def _uvicorn_config(api: RestApi, options: argparse.Namespace) -> uvicorn.Config
         log_config=None,
         log_level="warning",
         access_log=False,
-        http="httptools",
+        http=protocol(options.silence_seconds),  # type: ignore[arg-type]  # a class, or what makes one
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=int(options.drain_seconds) + 1,

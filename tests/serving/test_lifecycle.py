@@ -13,6 +13,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import saved_models
 import tensorflow as tf
 from conftest import wait_for
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -160,6 +161,9 @@ def test_it_waits_for_a_store_and_a_stable_label(store, publish, start, exports)
     assert server.post("taxi:predict", BODY)[0] == 200
 
 
+HALF = json.dumps({"instances": [2.0]}).encode()
+
+
 def send_half(server, body: bytes) -> socket.socket:
     """Opens a request whose body is not whole yet."""
     connection = socket.create_connection(("127.0.0.1", server.rest))
@@ -168,30 +172,34 @@ def send_half(server, body: bytes) -> socket.socket:
     return connection
 
 
-def test_limits_and_a_graceful_stop(publish, start, exports):
+def test_limits_and_a_graceful_stop(publish, start, exports, tmp_path):
     publish("house", exports["house"])
+    publish("slow", saved_models.save_slow(tmp_path / "slow", seconds=2.0))
     server = start("--max-in-flight", "2", "--max-request-mb", "0.01").wait_until_ready()
     status, answer, _ = server.post("house:predict", {"instances": [1.5] * 10_000})
     assert status == 413
     assert "--max-request-mb" in answer["error"]
 
-    body = json.dumps({"instances": [2.0]}).encode()
-    halves = [send_half(server, body) for _ in range(2)]
-    wait_for(lambda: "trainyard_serving_in_flight 2.0" in server.get("/metrics")[1])
-    status, answer, headers = server.post("house:predict", {"instances": [1]})
-    assert (status, headers["retry-after"]) == (503, "1")
-    assert "2 requests are under way" in answer["error"]
-    halves[0].close()
-    wait_for(lambda: "trainyard_serving_in_flight 1.0" in server.get("/metrics")[1])
+    halves = [send_half(server, HALF) for _ in range(5)]  # a request that is not whole has no place
+    row = {"fare": 1.0, "miles": 1.0, "area": 3, "company": "A", "hour": 7}
+    with ThreadPoolExecutor(2) as callers:
+        asked = [callers.submit(server.post, "slow:predict", {"instances": [row]}) for _ in range(2)]
+        wait_for(lambda: "trainyard_serving_in_flight 2.0" in server.get("/metrics")[1])
+        status, answer, headers = server.post("house:predict", {"instances": [1]})
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert "2 requests are under way" in answer["error"]
+        assert [one.result()[0] for one in asked] == [200, 200]
     assert server.post("house:predict", {"instances": [1]})[0] == 200
 
     server.process.terminate()
-    wait_for(lambda: "stopping: 1 requests under way" in server.log())
+    wait_for(lambda: "stopping: 0 requests under way" in server.log())
     wait_for(lambda: refuses_connections(server.rest) and refuses_connections(server.grpc))
-    assert server.process.poll() is None
-    halves[1].sendall(body[5:])
+    assert server.process.poll() is None, "requests that had begun are answered"
+    halves[1].sendall(HALF[5:])
     with halves[1].makefile("rb") as answer_file:
         assert answer_file.read().endswith(b'{"predictions":[4.0]}')
+    for half in halves:
+        half.close()
     assert server.process.wait(20) == 0
 
 
