@@ -58,6 +58,6 @@ class NotReadyError(ServingError):
 class BusyError(ServingError):
     """The server is already working on as many requests as it accepts at once."""
 
-    http_status = 503
+    http_status = 429
     grpc_status = "RESOURCE_EXHAUSTED"
     retry_after = 1

@@ -100,7 +100,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=_count,
         default=128,
         metavar="N",
-        help="requests at once; more get 503 (default %(default)s)",
+        help="requests at once; more get 429 (default %(default)s)",
     )
     add(
         "--threads",

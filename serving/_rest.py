@@ -59,6 +59,7 @@ class RestApi:
                 Route("/livez", self._livez),
                 Route("/metrics", self._prometheus),
                 Route("/monitoring/prometheus/metrics", self._prometheus),  # TF Serving's default
+                Route("/v1/models", self._list),
                 Route("/v1/models/{rest:path}", self._models, methods=["GET", "HEAD", "POST"]),
             ],
             exception_handlers={404: _not_found, 405: _not_allowed, 500: _broken},
@@ -173,6 +174,17 @@ class RestApi:
             servable, _ = manager.find(match["model"], version, match["label"])
             return _json(metadata_response(servable))
         return _json(to_json(status_response(manager, match["model"], version, match["label"])))
+
+    async def _list(self, _: Request) -> Response:
+        found = [
+            {
+                "name": name,
+                "ready": model.ready,
+                "labels": {label: servable.version for label, servable in sorted(model.labels.items())},
+            }
+            for name, model in sorted(self._inference.manager.models().items())
+        ]
+        return _json({"models": found})
 
     async def _healthz(self, _: Request) -> Response:
         manager = self._inference.manager

@@ -197,6 +197,12 @@ def test_other_paths(server):
     assert server.get("/livez")[:2] == (200, {"status": "alive"})
 
 
+def test_the_models_are_listed(server):
+    status, answer, _ = server.get("/v1/models")
+    assert status == 200 and [one["name"] for one in answer["models"]] == ["codec", "digits", "house", "taxi"]
+    assert answer["models"][3] == {"name": "taxi", "ready": True, "labels": {"canary": 2, "stable": 1}}
+
+
 def test_a_compressed_body(server):
     def posted(body, encoding="gzip"):
         return server.ask("POST", "/v1/models/house:predict", body, {"Content-Encoding": encoding})[:2]
