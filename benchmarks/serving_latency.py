@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -32,7 +32,7 @@ Ask = Callable[[], None]
 
 def main() -> int:
     options = _options()
-    with _server(options) as (rest, rpc):
+    with _asked(options) as (rest, rpc):
         models = options.model or sorted(_get(rest, "/healthz")["models"])
         if not models:
             print(
@@ -70,14 +70,25 @@ def _options() -> argparse.Namespace:
 
 
 @contextmanager
-def _server(options: argparse.Namespace) -> Iterator[tuple[str, str | None]]:
+def _asked(options: argparse.Namespace) -> Iterator[tuple[str, str | None]]:
     if options.rest:
         yield options.rest, options.grpc
         return
+    with server(options.store, options.model or ()) as addresses:
+        yield addresses
+
+
+@contextmanager
+def server(store: str, models: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """A server on a store, that stops in the end: its REST and gRPC addresses.
+
+    Args:
+        models: to serve; none: all that have a label.
+    """
     with tempfile.TemporaryDirectory() as folder:
         ready = pathlib.Path(folder) / "ready.json"
-        command = [sys.executable, "-m", "serving", "--store", options.store, "--fail-fast", "--ready-file", str(ready)]
-        command += [part for model in options.model or () for part in ("--model", model)]
+        command = [sys.executable, "-m", "serving", "--store", store, "--fail-fast", "--ready-file", str(ready)]
+        command += [part for model in models for part in ("--model", model)]
         process = subprocess.Popen([*command, "--rest-port", "0", "--grpc-port", "0"], stderr=subprocess.DEVNULL)
         try:
             while not ready.exists():
@@ -94,8 +105,7 @@ def _server(options: argparse.Namespace) -> Iterator[tuple[str, str | None]]:
 def rest_caller(address: str, model: str) -> Ask:
     """A connection that asks for one row, in row format."""
     connection = http.client.HTTPConnection(address)
-    row = {name: _value(info) for name, info in _inputs(address, model).items()}
-    body = json.dumps({"instances": [row]})
+    body = request_body(address, model)
 
     def ask() -> None:
         connection.request("POST", f"/v1/models/{model}:predict", body)
@@ -105,6 +115,12 @@ def rest_caller(address: str, model: str) -> Ask:
             raise SystemExit(f"{model}: HTTP {response.status}: {answer.decode()}")
 
     return ask
+
+
+def request_body(address: str, model: str) -> str:
+    """A request for one made-up row, in row format."""
+    row = {name: _value(info) for name, info in _inputs(address, model).items()}
+    return json.dumps({"instances": [row]})
 
 
 def grpc_caller(address: str, model: str) -> Ask:
