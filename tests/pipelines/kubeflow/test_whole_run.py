@@ -85,7 +85,7 @@ def run_trainer(cluster: Cluster, postgres: Any):
         lines.append(line)
         if "the executor starts" in line:
             postgres.stop()
-        if "the metadata store is away" in line and "brought up" in "".join(lines):
+        if "the metadata store is away" in line and "outputs uploaded" in "".join(lines):
             time.sleep(3)
             postgres.start()
             break
