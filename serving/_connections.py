@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _MOST_HEAD_BYTES = 64 * 1024
+_MOST_FILES = 65_536
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -78,7 +79,9 @@ def protocol(seconds: float) -> Callable[..., asyncio.Protocol]:
     return functools.partial(BoundedHttp, seconds=seconds)
 
 
-def take_all_files() -> None:
-    """Lets this process have as many open files, and so connections, as it may."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def raise_file_limit() -> None:
+    """Lets this process have many open files, and so connections, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

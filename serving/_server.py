@@ -19,7 +19,7 @@ import uvicorn
 import storage
 from model_store import ModelStore
 from serving._canary import CanaryLane
-from serving._connections import protocol, take_all_files
+from serving._connections import protocol, raise_file_limit
 from serving._grpc import make_server
 from serving._inference import Inference
 from serving._metrics import Metrics
@@ -56,7 +56,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     Raises:
         CannotServeError: the gRPC port is taken, or with --fail-fast a model cannot be served.
     """
-    take_all_files()
+    raise_file_limit()
     metrics = Metrics()
     store = ModelStore(options.store)
     manager = ModelManager(store, options.model, options.cache, metrics)
