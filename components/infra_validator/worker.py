@@ -6,7 +6,6 @@ Imports no TFX (components.prepared starts it).
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import pathlib
 import time
@@ -47,7 +46,7 @@ class Examination:
 
     def __init__(
         self,
-        loaded: Any,
+        loaded: answering.SavedModel,
         model: ServedModel,
         rows: pa.RecordBatch,
         stage: Callable[[str], None],
@@ -66,7 +65,7 @@ class Examination:
         """The checks, from the one that all others build on."""
         own = self._model.kind.tfs_signature
         wanted = ["serving_default", "serving_examples", *([own] if own else []), *self._further]
-        missing = [name for name in wanted if name not in self._loaded.signatures]
+        missing = [name for name in wanted if name not in self._loaded.names]
         self._note("signatures", not missing, f"missing: {', '.join(missing)}" if missing else ", ".join(wanted))
         if "serving_default" in missing:
             return
@@ -126,10 +125,10 @@ class Examination:
 
     def _ask(self, signature: str, inputs: Tensors) -> Tensors:
         self._stage(f"asking {signature} for {len(next(iter(inputs.values())))} rows")
-        call = self._loaded.signatures[signature]
-        expected = set(call.structured_input_signature[1])
+        entry = self._loaded.entry(signature)
+        expected = set(entry.inputs)
         _insist(expected == set(inputs), f"its inputs are {_names(expected)}, needed are {_names(set(inputs))}")
-        return {name: value for name, value in _called(call, inputs).items() if name not in self._model.kind.inexact}
+        return {name: value for name, value in entry.call(inputs).items() if name not in self._model.kind.inexact}
 
     def _fits_task(self, answers: Tensors) -> None:
         task, name = self._model.kind, self._model.output
@@ -263,8 +262,6 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
         request: `saved_model`, `golden` (Parquet), `variants` (folders by name) and `stage`, a file that always says what is being
             done.
     """
-    import tensorflow as tf
-
     saved_model = pathlib.Path(request["saved_model"])
 
     def stage(text: str) -> None:
@@ -273,11 +270,11 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
     stage("loading the SavedModel")
     started = time.monotonic()
     model = ServedModel.read(saved_model)
-    loaded = tf.saved_model.load(str(saved_model))
+    loaded = answering.SavedModel(saved_model)
     load_seconds = time.monotonic() - started
     (rows,) = pq.read_table(request["golden"]).combine_chunks().to_batches(max_chunksize=1_000_000)
     stage("loading the index")
-    by_index = vector_index.answering(saved_model, lambda name: _entry(loaded.signatures[name]))
+    by_index = vector_index.answering(saved_model, loaded.entry)
     examination = Examination(loaded, model, rows, stage, by_index, request.get("variants", {}))
     examination.run()
     return {
@@ -285,17 +282,6 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
         "answers": {name: _plain(value) for name, value in examination.answers.items()},
         "load_seconds": round(load_seconds, 3),
     }
-
-
-def _entry(signature: Any) -> answering.Entry:
-    inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    return answering.Entry([*inputs], [*outputs], functools.partial(_called, signature))
-
-
-def _called(signature: Any, given: Mapping[str, np.ndarray]) -> Tensors:
-    import tensorflow as tf
-
-    return {k: v.numpy() for k, v in signature(**{k: tf.constant(v) for k, v in given.items()}).items()}
 
 
 def _plain(value: Any) -> Any:

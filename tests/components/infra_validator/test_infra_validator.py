@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from tfx.types import standard_artifacts
 
+import answering
 from components import border, prepared
 from components.gates import GateResult
 from components.infra_validator.executor import Executor, how_it_ended
@@ -82,12 +83,11 @@ def examined(
     model_folder: Callable[..., pathlib.Path], make_rows: Callable[..., pa.Table]
 ) -> Callable[..., Examination]:
     """What the worker does once TensorFlow is there, in this process: a fresh one takes seconds to import it."""
-    import tensorflow as tf
 
     def go(task: str, **options: Any) -> Examination:
         folder = model_folder(task, **options) / "Format-Serving"
         (rows,) = make_rows(16, task).combine_chunks().to_batches()
-        examination = Examination(tf.saved_model.load(str(folder)), ServedModel.read(folder), rows, lambda stage: None)
+        examination = Examination(answering.SavedModel(folder), ServedModel.read(folder), rows, lambda stage: None)
         examination.run()
         return examination
 
