@@ -18,16 +18,16 @@ import uvicorn
 
 import storage
 from model_store import ModelStore
-from serving._canary import CanaryLane
-from serving._connections import protocol, raise_file_limit
-from serving._grpc import make_server
-from serving._inference import Inference
-from serving._metrics import Metrics
-from serving._models import ModelManager
-from serving._monitored import Monitored
 from serving._options import MIB
-from serving._record import RecordOptions, RequestRecord
-from serving._rest import RestApi
+from serving.http.connections import protocol, raise_file_limit
+from serving.inference.canary import CanaryLane
+from serving.inference.inference import Inference
+from serving.inference.record import RecordOptions, RequestRecord
+from serving.metrics import Metrics
+from serving.metrics.monitored import Monitored
+from serving.models.manager import ModelManager
+from serving.tfserving.grpc_services import make_server
+from serving.tfserving.rest import RestApi
 
 _log = logging.getLogger("serving")
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-SILENCE = 1.0
+SILENCE = 3.0
 HEAD = b"POST /v1/models/house:predict HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -66,7 +66,7 @@ def test_slow_but_steady_clients_are_answered(server, connect):
     body = b'{"instances": [2.0]}'
     steady = connect(HEAD + b"Content-Length: 20\r\n\r\n")
     for place in range(0, len(body), 4):  # longer in all than it may be silent
-        time.sleep(0.4 * SILENCE)
+        time.sleep(0.25 * SILENCE)
         steady.sendall(body[place : place + 4])
     steady.settimeout(10)
     assert b'{"predictions":[4.0]}' in steady.recv(4096)

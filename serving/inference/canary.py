@@ -5,7 +5,6 @@ A canary that hangs blocks only the lane's few threads; if it fails, the stable 
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,8 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from serving._codec import Arrays
-from serving._errors import ServingError
+from serving.codec.tensors import Arrays
+from serving.errors import ServingError
 
 _Answer = TypeVar("_Answer")
 _WAIT_SECONDS = 0.1
@@ -70,15 +69,6 @@ class CanaryLane:
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def chosen(share: float) -> bool:
-    """Whether the canary answers a request, at random.
-
-    If it depended on the request's content, a request that is often repeated would always or never go to the canary, and the
-    predictions of canary and stable would differ because their requests do.
-    """
-    return random.random() < share  # noqa: S311 - a sample, not a secret
 
 
 def insist_finite(outputs: Arrays) -> None:

@@ -26,12 +26,12 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving._codec import by_input
-from serving._errors import BadRequestError, ServingError
-from serving._inference import METADATA, Call, Inference, Request
-from serving._request_ids import HEADER, request_id
-from serving._servable import CLASSIFY, REGRESS
-from serving._status import SIGNATURE_DEF, signature_def_map, status_response
+from serving.codec.tensors import by_input
+from serving.errors import BadRequestError, ServingError
+from serving.inference.inference import METADATA, Call, Inference, Request
+from serving.inference.request_ids import HEADER, request_id
+from serving.models.servable import CLASSIFY, REGRESS
+from serving.tfserving._status import SIGNATURE_DEF, signature_def_map, status_response
 
 _log = logging.getLogger(__name__)
 _Response = TypeVar("_Response")

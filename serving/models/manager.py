@@ -10,15 +10,15 @@ import dataclasses
 import gc
 import logging
 import pathlib
+import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
 
 from model_store import CANARY, KERAS_FILE, STABLE, Label, ModelStore, StoreError
-from serving._canary import chosen
-from serving._errors import NotFoundError, NotReadyError
-from serving._metrics import Metrics
-from serving._servable import Servable
+from serving.errors import NotFoundError, NotReadyError
+from serving.metrics import Metrics
+from serving.models.servable import Servable
 from spec.errors import InputError
 from spec.words import one_line
 
@@ -159,7 +159,7 @@ class ModelManager:
         model = self._models.get(name)
         if model is None or not model.share or not model.ready:
             return None
-        return model.labels[CANARY] if chosen(model.share) else None
+        return model.labels[CANARY] if _chosen(model.share) else None
 
     # -- what the polling thread does
 
@@ -353,3 +353,12 @@ def _share(labels: Mapping[str, Servable], wanted: Mapping[str, Label]) -> float
     """The canary's share, once the version that it was assigned to is loaded."""
     canary, said = labels.get(CANARY), wanted.get(CANARY)
     return said.share if canary is not None and said is not None and canary.version == said.version else 0.0
+
+
+def _chosen(share: float) -> bool:
+    """Whether the canary answers a request, at random.
+
+    If it depended on the request's content, a request that is often repeated would always or never go to the canary, and the
+    predictions of canary and stable would differ because their requests do.
+    """
+    return random.random() < share  # noqa: S311 - a sample, not a secret

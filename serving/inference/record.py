@@ -28,10 +28,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 
-from serving._codec import Arrays
-from serving._metrics import Metrics
-from serving._servable import Servable
-from serving._signature import Feature
+from serving.codec.signature import Feature
+from serving.codec.tensors import Arrays
+from serving.metrics import Metrics
+from serving.models.servable import Servable
 
 MOST_ROWS = 16
 """How many rows of one request are recorded: a batch of thousands must not displace other requests."""

@@ -17,11 +17,12 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 import answering
 from model_store import variants_in
-from serving._codec import Arrays, check_array, check_pictures, decode_predict, fill_missing, settle_missing
-from serving._errors import BadRequestError, ServingError
-from serving._examples import check_pictures_of, decode_examples
-from serving._refusals import complaint, first_line
-from serving._signature import Feature, TensorInfo, read_description
+from serving.codec.decoding import decode_predict
+from serving.codec.examples import check_pictures_of, decode_examples
+from serving.codec.signature import Feature, TensorInfo, read_description
+from serving.codec.tensors import Arrays, check_array, check_pictures, fill_missing, settle_missing
+from serving.errors import BadRequestError, ServingError
+from serving.models._refusals import complaint, first_line
 
 DEFAULT_SIGNATURE = answering.DEFAULT
 CLASSIFY, REGRESS = "classify", "regress"

@@ -16,15 +16,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving import _codec, _metrics
-from serving._errors import BadRequestError, BusyError, NotFoundError, ServingError, TooLargeError
-from serving._examples import decode_examples
-from serving._forms import decode_form, is_form, parse_form, signature_name
-from serving._inference import Call, Inference
-from serving._inference import Request as Asked
-from serving._request_ids import HEADER, request_id
-from serving._servable import CLASSIFY, REGRESS
-from serving._status import metadata_response, status_response, to_json
+from serving.codec.decoding import decode_predict, hint_at_base64, parse_json
+from serving.codec.encoding import encode_classify, encode_predict, encode_regress
+from serving.codec.examples import decode_examples
+from serving.codec.forms import decode_form, is_form, parse_form, signature_name
+from serving.errors import BadRequestError, BusyError, NotFoundError, ServingError, TooLargeError
+from serving.inference.inference import Call, Inference
+from serving.inference.inference import Request as Asked
+from serving.inference.request_ids import HEADER, request_id
+from serving.metrics import CONTENT_TYPE
+from serving.models.servable import CLASSIFY, REGRESS
+from serving.tfserving._status import metadata_response, status_response, to_json
 
 _log = logging.getLogger(__name__)
 
@@ -166,7 +168,7 @@ class RestApi:
         """Runs in a worker thread, from bytes to bytes; `form` is the content type of a form, else empty."""
         if form:
             return self._inference.answer(asked, lambda call: _predict_form(call, body, form))
-        return self._inference.answer(asked, lambda call: _ANSWERS[asked.method](call, _codec.parse_json(body)))
+        return self._inference.answer(asked, lambda call: _ANSWERS[asked.method](call, parse_json(body)))
 
     def _describe(self, match: re.Match[str], version: int | None) -> Response:
         manager = self._inference.manager
@@ -207,19 +209,19 @@ class RestApi:
         return _json({"status": "alive"})
 
     async def _prometheus(self, _: Request) -> Response:
-        return Response(self._inference.metrics.text(), media_type=_metrics.CONTENT_TYPE)
+        return Response(self._inference.metrics.text(), media_type=CONTENT_TYPE)
 
 
 def _predict(call: Call, document: dict[str, Any]) -> bytes:
     signature = call.servable.signature(_signature_name(document))
-    arrays, row_form = _codec.decode_predict(document, signature.inputs)
+    arrays, row_form = decode_predict(document, signature.inputs)
     rows = len(document["instances"]) if row_form else 0
     classes = _asked_classes(call, document)
     try:
         outputs = call.run(signature, arrays)
     except BadRequestError as error:
-        raise BadRequestError(f"{error}{_codec.hint_at_base64(arrays)}") from None
-    return _codec.encode_predict(outputs, row_form, rows, classes)
+        raise BadRequestError(f"{error}{hint_at_base64(arrays)}") from None
+    return encode_predict(outputs, row_form, rows, classes)
 
 
 def _predict_form(call: Call, body: bytes, content_type: str) -> bytes:
@@ -227,10 +229,10 @@ def _predict_form(call: Call, body: bytes, content_type: str) -> bytes:
     parts = parse_form(body, content_type)
     signature = call.servable.signature(signature_name(parts))
     document = {"instances": decode_form(parts, signature.inputs)}
-    arrays, _ = _codec.decode_predict(document, signature.inputs)
+    arrays, _ = decode_predict(document, signature.inputs)
     outputs = call.run(signature, arrays)
     classes = call.servable.classes if outputs.keys() & {"probability", "probabilities"} else ()
-    return _codec.encode_predict(outputs, True, len(document["instances"]), classes)
+    return encode_predict(outputs, True, len(document["instances"]), classes)
 
 
 def _asked_classes(call: Call, document: dict[str, Any]) -> tuple[str, ...]:
@@ -244,12 +246,12 @@ def _asked_classes(call: Call, document: dict[str, Any]) -> tuple[str, ...]:
 
 def _classify(call: Call, document: dict[str, Any]) -> bytes:
     signature = call.servable.signature_for(CLASSIFY, _signature_name(document))
-    return _codec.encode_classify(*call.classify(signature, decode_examples(document, call.servable.features)))
+    return encode_classify(*call.classify(signature, decode_examples(document, call.servable.features)))
 
 
 def _regress(call: Call, document: dict[str, Any]) -> bytes:
     signature = call.servable.signature_for(REGRESS, _signature_name(document))
-    return _codec.encode_regress(call.regress(signature, decode_examples(document, call.servable.features)))
+    return encode_regress(call.regress(signature, decode_examples(document, call.servable.features)))
 
 
 _ANSWERS: dict[str, Callable[[Call, dict[str, Any]], bytes]] = {

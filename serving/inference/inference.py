@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from serving._canary import CanaryLane, CanaryTimeoutError, LaneFullError, NotFiniteError, insist_finite
-from serving._codec import Arrays
-from serving._errors import BadRequestError, BusyError, NotReadyError, ServingError
-from serving._metrics import Metrics
-from serving._models import ModelManager
-from serving._record import RequestRecord
-from serving._servable import Servable, Signature
+from serving.codec.tensors import Arrays
+from serving.errors import BadRequestError, BusyError, NotReadyError, ServingError
+from serving.inference.canary import CanaryLane, CanaryTimeoutError, LaneFullError, NotFiniteError, insist_finite
+from serving.inference.record import RequestRecord
+from serving.metrics import Metrics
+from serving.models.manager import ModelManager
+from serving.models.servable import Servable, Signature
 from spec.signatures import EXPLAIN
 
 _log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from serving._codec import Arrays
-from serving._predictions import PredictionBins
+from serving.codec.tensors import Arrays
+from serving.metrics._predictions import PredictionBins
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
