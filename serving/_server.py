@@ -16,15 +16,14 @@ from collections.abc import Callable, Iterator
 import grpc
 import grpc.aio
 import uvicorn
-from starlette.applications import Starlette
 
 import storage
 from model_store import ModelStore
 from serving._options import MIB
-from serving.http.app import application
+from serving.http.app import Application
 from serving.http.aside import Aside
 from serving.http.bodies import Bodies
-from serving.http.connections import protocol, raise_file_limit
+from serving.http.connections import Connections, raise_file_limit
 from serving.http.platform import PlatformApi
 from serving.inference.inference import Inference
 from serving.inference.record import RecordOptions, RequestRecord
@@ -33,7 +32,7 @@ from serving.metrics.monitored import Monitored
 from serving.models.lane import LaneOptions
 from serving.models.manager import ModelManager
 from serving.tfserving.grpc_services import add_services
-from serving.tfserving.rest import TfServingApi
+from serving.tfserving.rest import BELOW, TfServingApi
 
 _log = logging.getLogger("serving")
 
@@ -71,9 +70,10 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     grpc_server = _grpc_server(options)
     add_services(grpc_server, inference, aside)
     grpc_port = _bind(grpc_server, options.host, options.grpc_port)
-    bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB), options.silence_seconds)
-    app = application([*PlatformApi(inference).routes, *TfServingApi(inference, bodies, aside).routes])
-    http = _HttpServer(_uvicorn_config(app, inference, options))
+    tfserving = TfServingApi(inference, Bodies(metrics, aside, int(options.max_request_mb * MIB)), aside)
+    app = Application([*PlatformApi(inference).routes, *tfserving.routes], BELOW, tfserving.models)
+    connections = Connections(options.silence_seconds, lambda: inference.leaving)
+    http = _HttpServer(_uvicorn_config(app, connections, options))
 
     stop = asyncio.Event()
     duck = 0.0
@@ -86,6 +86,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, ask_to_stop, options.lame_duck_seconds)
     loop.add_signal_handler(signal.SIGINT, ask_to_stop, 0.0)
+    sweeping = asyncio.create_task(connections.sweep())
     http_task = asyncio.create_task(http.serve(sockets=[listener]))
     await grpc_server.start()
     manager.start(options.poll_seconds)
@@ -99,6 +100,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
             await _be_lame_duck(inference, lambda: duck)
     finally:
         await _drain(inference, manager, http, http_task, grpc_server, options.drain_seconds)
+        sweeping.cancel()
         aside.close()
         if record is not None:
             await asyncio.to_thread(record.close)
@@ -142,13 +144,15 @@ def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord
     return RequestRecord(bounds, metrics)
 
 
-def _uvicorn_config(app: Starlette, inference: Inference, options: argparse.Namespace) -> uvicorn.Config:
+def _uvicorn_config(app: Application, connections: Connections, options: argparse.Namespace) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,
         log_level="warning",
         access_log=False,
-        http=protocol(options.silence_seconds, lambda: inference.leaving),  # type: ignore[arg-type]  # a class, or what makes one
+        proxy_headers=False,
+        ws="none",
+        http=connections.protocol,  # type: ignore[arg-type]  # a class, or what makes one
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=int(options.drain_seconds) + 1,
