@@ -33,7 +33,18 @@ def _by_pip() -> bytes | None:
     """Uses pip, which knows the machine's index, proxy and certificates; Debian's Python has none."""
     with tempfile.TemporaryDirectory() as folder:
         platform = ["--only-binary=:all:", "--platform", "manylinux_2_17_x86_64"]
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", *platform, "-d", folder, f"uv=={_VERSION}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            *platform,
+            "-d",
+            folder,
+            f"uv=={_VERSION}",
+        ]
         if subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
             return None
         return next(pathlib.Path(folder).glob("uv-*.whl")).read_bytes()

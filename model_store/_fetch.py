@@ -29,9 +29,7 @@ def compare(files: Files, folder: str, release: Release, without: Collection[str
     return problems
 
 
-def copy(
-    files: Files, release: Release, manifest: bytes, target: pathlib.Path, without: Collection[str] = ()
-) -> None:
+def copy(files: Files, release: Release, manifest: bytes, target: pathlib.Path, without: Collection[str] = ()) -> None:
     """Copies a release, but for some files, to a new folder. What counts is the copy: its bytes are those that were published.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import uuid
 from collections.abc import Mapping, Sequence
@@ -61,7 +60,7 @@ def files_in(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     for path in found.values():
         if path.is_symlink():
             raise StoreError(
-                f"{path} is a link; what is published holds its files itself. Replace it by a copy of {os.readlink(path)}."
+                f"{path} is a link; what is published holds its files itself. Replace it by a copy of {path.readlink()}."
             )
     return {name: path for name, path in found.items() if path.is_file()}
 
@@ -78,7 +77,5 @@ def saved_model_files(source: pathlib.Path | Mapping[str, pathlib.Path]) -> Mapp
         where = "what is to be published" if isinstance(source, Mapping) else source
         raise StoreError(f"{where}: expected a SavedModel, a folder with saved_model.pb. Received: {found}.")
     if RELEASE_FILE in files:
-        raise StoreError(
-            f"{files[RELEASE_FILE]}: the store writes a file of that name. Remove it from the SavedModel."
-        )
+        raise StoreError(f"{files[RELEASE_FILE]}: the store writes a file of that name. Remove it from the SavedModel.")
     return files

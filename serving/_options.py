@@ -170,7 +170,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=pathlib.Path,
         default=pathlib.Path(tempfile.gettempdir()) / f"trainyard-releases-{os.getuid()}",
         metavar="DIR",
-        help="folder of this user alone (mode 700), on a local disk: what is served is copied there, verified and loaded (default %(default)s)",
+        help="folder of this user alone (mode 700), on a local disk, for verified copies of what is served (default %(default)s)",
     )
     return parser.parse_args(arguments)
 

@@ -10,6 +10,7 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
+import answering
 from components import border, code_files, searched
 from components.artifacts import BUILT_ON, PRIVACY, Artifacts, measured
 from components.champion.artifact import champion_version
@@ -33,7 +34,8 @@ class Executor(base_executor.BaseExecutor):
         """Writes `pushed_model`.
 
         Raises:
-            InputError: the store cannot be written, and a retry would not change that.
+            InputError: the model would touch more than its tensors and its own files, or the store cannot be written, and a retry
+                would not change that.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
@@ -61,6 +63,9 @@ class Executor(base_executor.BaseExecutor):
         """Publishes the model and its variants with golden requests and a card, or finds that it has been."""
         variants = [pathlib.Path(one.uri) for one in input_dict.get("variants") or ()]
         files = files_of(pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER, *variants)
+        for path in files.values():
+            if path.name == "saved_model.pb":  # the model's, and a variant's
+                answering.insist_harmless(path.parent)
         model_name = exec_properties["model_name"]
         spans = json.loads(input_dict["examples"][0].get_string_custom_property("spans"))
         workload = border.load(dict[str, Any], exec_properties["workload"])

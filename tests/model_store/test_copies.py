@@ -181,7 +181,9 @@ def test_a_model_with_a_link_in_it_is_not_published(
     (tmp_path / "secret").write_text("of this machine")
     (export / "assets" / "vocabulary").unlink()
     (export / "assets" / "vocabulary").symlink_to(tmp_path / "secret")
-    with pytest.raises(StoreError, match=r"assets/vocabulary is a link; .* Replace it by a copy of .*/secret\.") as caught:
+    with pytest.raises(
+        StoreError, match=r"assets/vocabulary is a link; .* Replace it by a copy of .*/secret\."
+    ) as caught:
         store.publish("taxi", export, draft("run-1"))
     assert "\n" not in str(caught.value)
     (export / "assets" / "vocabulary").unlink()
