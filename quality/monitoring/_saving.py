@@ -24,6 +24,6 @@ def save(validation: Validation) -> pathlib.Path:
 
 
 def tell_server(record: pathlib.Path, model: str, name: str, found: Mapping[str, Any]) -> None:
-    """Leaves a look's figures beside the record, where the model server finds them for /metrics (serving/_monitored.py)."""
+    """Leaves a look's figures beside the record, where the model server finds them for /metrics (serving/metrics/monitored.py)."""
     path = record / model / f"{name}.json"
     storage.write(str(path.absolute()), json.dumps(found, allow_nan=False).encode())

@@ -6,9 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from serving import _codec
-from serving._errors import BadRequestError
-from serving._signature import Feature, TensorInfo
+from serving.codec.decoding import decode_columns, decode_rows, hint_at_base64, is_by_row, parse_json, rows_of
+from serving.codec.encoding import encode_classify, encode_columns, encode_regress
+from serving.codec.signature import Feature, TensorInfo
+from serving.codec.tensors import settle_missing
+from serving.errors import BadRequestError
+from serving.models.answers import Batch, Part
 
 FARE = TensorInfo("fare", np.dtype("float32"), (None,))
 AREA = TensorInfo("area", np.dtype("int64"), (None,), nullable=True)
@@ -23,7 +26,14 @@ ANY = TensorInfo("any", np.dtype("float64"), None)
 
 
 def decode(document, *infos):
-    return _codec.decode_predict(document, {info.name: info for info in infos})[0]
+    inputs = {info.name: info for info in infos}
+    if is_by_row(document):
+        return decode_rows(rows_of(document), inputs)
+    return decode_columns(document["inputs"], inputs)
+
+
+def by_row(outputs: dict, rows: int) -> bytes:
+    return Part(Batch({}, outputs, rows), 0, rows).encode()
 
 
 def test_row_form_with_names():
@@ -140,12 +150,12 @@ def test_what_does_not_fit_is_named(document, infos, message):
 )
 def test_invalid_json_is_a_bad_request(body):
     with pytest.raises(BadRequestError, match=r"not valid JSON|must be a JSON object"):
-        _codec.parse_json(body)
+        parse_json(body)
 
 
 def test_a_byte_order_mark_and_the_first_of_equal_keys():
-    assert _codec.parse_json(b'\xef\xbb\xbf{"instances": [1], "instances": [2]}') == {"instances": [1]}
-    assert _codec.parse_json(b'{"inputs": {"x": [1]}, "inputs": 3, "z": NaN}')["inputs"] == {"x": [1]}
+    assert parse_json(b'\xef\xbb\xbf{"instances": [1], "instances": [2]}') == {"instances": [1]}
+    assert parse_json(b'{"inputs": {"x": [1]}, "inputs": 3, "z": NaN}')["inputs"] == {"x": [1]}
 
 
 @pytest.mark.parametrize(
@@ -183,19 +193,19 @@ def test_what_is_sent_does_not_swell_a_message():
             decode({"instances": [json.loads("[" * depth + "1" + "]" * depth)]}, FARE)
     for given in ('{"\\ud800": NaN}', '{"instances": ["\\ud800"], "z": NaN}', "[" * 100_000, '{"a": ' * 2000):
         with pytest.raises(BadRequestError, match="not valid JSON"):
-            _codec.parse_json(given.encode())
+            parse_json(given.encode())
 
 
 def test_nan_and_infinity_are_read_and_written():
-    arrays = decode(_codec.parse_json(b'{"instances": [NaN, Infinity, -Infinity, 0.1]}'), FARE)
-    text = _codec.encode_predict({"y": arrays["fare"]}, True, 4).decode()
+    arrays = decode(parse_json(b'{"instances": [NaN, Infinity, -Infinity, 0.1]}'), FARE)
+    text = by_row({"y": arrays["fare"]}, 4).decode()
     assert text == '{"predictions": [NaN, Infinity, -Infinity, 0.1]}'
 
 
 def test_one_output_goes_without_its_name():
     y = {"y": np.array([0.1, 2], np.float32)}
-    assert _codec.encode_predict(y, True, 2) == b'{"predictions":[0.1,2.0]}'
-    assert _codec.encode_predict(y, False, 0) == b'{"outputs":[0.1,2.0]}'
+    assert by_row(y, 2) == b'{"predictions":[0.1,2.0]}'
+    assert encode_columns(y) == b'{"outputs":[0.1,2.0]}'
 
 
 def test_several_outputs_are_objects_and_bytes_are_b64():
@@ -205,23 +215,23 @@ def test_several_outputs_are_objects_and_bytes_are_b64():
         "raw_bytes": np.array([b"a", b"\xff"], dtype=object),
         "text": np.array(["ü".encode(), b"\xff"], dtype=object),
     }
-    first, second = json.loads(_codec.encode_predict(outputs, True, 2))["predictions"]
+    first, second = json.loads(by_row(outputs, 2))["predictions"]
     assert first == {"n": 1, "p": [0.5], "raw_bytes": {"b64": "YQ=="}, "text": "ü"}
     assert second == {"n": 2, "p": [0.25], "raw_bytes": {"b64": "/w=="}, "text": {"b64": "/w=="}}
-    assert json.loads(_codec.encode_predict(outputs, False, 0))["outputs"]["n"] == [1, 2]
+    assert json.loads(encode_columns(outputs))["outputs"]["n"] == [1, 2]
 
 
 def test_row_form_needs_a_row_for_each_instance():
     with pytest.raises(BadRequestError, match=r"output 'mean' has shape \[\], not one row for each of the 2 instances"):
-        _codec.encode_predict({"mean": np.float32(1).reshape(())}, True, 2)
+        by_row({"mean": np.float32(1).reshape(())}, 2)
 
 
 def test_classify_and_regress():
     classes = np.array([[b"no", b"yes"]], dtype=object)
     scores = np.array([[0.25, 0.75]], np.float32)
-    assert _codec.encode_classify(classes, scores) == b'{"results":[[["no",0.25],["yes",0.75]]]}'
-    assert _codec.encode_classify(None, scores) == b'{"results":[[["",0.25],["",0.75]]]}'
-    assert _codec.encode_regress(np.array([1.5], np.float32)) == b'{"results":[1.5]}'
+    assert encode_classify(classes, scores) == b'{"results":[[["no",0.25],["yes",0.75]]]}'
+    assert encode_classify(None, scores) == b'{"results":[[["",0.25],["",0.75]]]}'
+    assert encode_regress(np.array([1.5], np.float32)) == b'{"results":[1.5]}'
 
 
 def told(dtype: str, nullable: bool) -> TensorInfo:
@@ -241,13 +251,13 @@ def told(dtype: str, nullable: bool) -> TensorInfo:
 def test_what_is_missing_in_the_data_is_missing_in_a_request(dtype, values, missing):
     info = told(dtype, nullable=True)
     array = np.array(values, info.dtype)
-    settled = _codec.settle_missing(array, info)
+    settled = settle_missing(array, info)
     is_missing = [value != value or value == info.sentinel for value in settled.tolist()]
     assert sum(is_missing) == missing and not is_missing[0]
     with pytest.raises(BadRequestError, match=r"row 1, input 'x': expected a value \(.*\)\. Received: .* missing"):
-        _codec.settle_missing(array, told(dtype, nullable=False))
+        settle_missing(array, told(dtype, nullable=False))
     # Of a SavedModel that is not ours nothing is known: it takes what it takes.
-    assert _codec.settle_missing(array, TensorInfo("x", info.dtype, (None,))) is array
+    assert settle_missing(array, TensorInfo("x", info.dtype, (None,))) is array
 
 
 def test_booleans_and_dates():
@@ -264,7 +274,5 @@ def test_booleans_and_dates():
 
 def test_base64_that_is_not_marked_as_such_is_recognised():
     images = {"image": np.array([b"text", b"/9j/4AAQSkZJRgABAQ"], dtype=object), "n": np.zeros(2)}
-    assert (
-        _codec.hint_at_base64(images) == ' The text of \'image\' looks like base64: send {"b64": "..."} in its place.'
-    )
-    assert _codec.hint_at_base64({"image": np.array([b"\xff\xd8\xff", b"text"], dtype=object)}) == ""
+    assert hint_at_base64(images) == ' The text of \'image\' looks like base64: send {"b64": "..."} in its place.'
+    assert hint_at_base64({"image": np.array([b"\xff\xd8\xff", b"text"], dtype=object)}) == ""

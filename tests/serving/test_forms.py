@@ -9,9 +9,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from serving._errors import BadRequestError
-from serving._forms import decode_form, parse_form
-from serving._signature import TensorInfo
+from serving.codec.forms import decode_form, parse_form
+from serving.codec.signature import TensorInfo
+from serving.errors import BadRequestError
 
 TEXT, NUMBER = np.dtype(object), np.dtype(np.float32)
 INPUTS = {

@@ -14,8 +14,8 @@ import tensorflow as tf
 from conftest import Publish, Server, wait_for
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving._record import is_sampled
-from serving._request_ids import request_id
+from serving.inference.record import is_sampled
+from serving.inference.request_ids import request_id
 
 ROWS = {"instances": [{"fare": 2.5, "hour": 1}, {"fare": 3.0, "hour": 2}]}
 MADE = "[0-9a-f]{32}"

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving._errors import BadRequestError
-from serving._refusals import complaint
-from serving._servable import Servable
+from serving.errors import BadRequestError
+from serving.models._refusals import complaint
+from serving.models.servable import Servable
 
 SIDE = 4
 SIGNATURES = ("serving_default", "serving_examples")

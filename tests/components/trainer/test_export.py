@@ -16,6 +16,7 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
+import answering
 from components import served_model
 from components.columnar import tfx_columns
 from components.infra_validator.worker import Examination
@@ -196,7 +197,9 @@ def test_a_request_may_carry_a_part_and_other_signatures_the_rest(graph: str, tm
     mean, deviation = np.mean([1, 0, 3, 8]), np.std([1, 0, 3, 8])
     expected = model.get_layer("of_miles")(np.array([(3 - mean) / deviation], np.float32))
     np.testing.assert_allclose(loaded["by_miles"](trip_miles=tf.constant([3.0]))["miles"], expected, rtol=1e-5)
-    examination = Examination(loaded_module, ServedModel.read(tmp_path / "made"), ROWS, lambda stage: None)
+    examination = Examination(
+        answering.SavedModel(tmp_path / "made"), ServedModel.read(tmp_path / "made"), ROWS, lambda stage: None
+    )
     examination.run()
     assert [one["name"] for one in examination.checks if not one["passes"]] == []
     assert "by_miles answers a batch" in [one["name"] for one in examination.checks]
@@ -256,7 +259,9 @@ def test_a_model_explains_its_answers_by_raw_columns(graph: str, tmp_path, task:
         answers["prediction"] if task == "regression" else np.log(answers["confidence"] / (1 - answers["confidence"]))
     )
     np.testing.assert_allclose(found["explained"], sure, rtol=1e-3)
-    examination = Examination(loaded, ServedModel.read(tmp_path / "made"), ROWS, lambda stage: None)
+    examination = Examination(
+        answering.SavedModel(tmp_path / "made"), ServedModel.read(tmp_path / "made"), ROWS, lambda stage: None
+    )
     examination.run()
     assert [one["name"] for one in examination.checks if not one["passes"]] == []
     assert "explain answers a batch" in [one["name"] for one in examination.checks]
@@ -282,8 +287,9 @@ def test_a_model_that_cuts_numbers_into_steps_is_not_released_as_explained(graph
     schema = ModelSchema(FEATURES, "regression", "y")
     model = changed(schema, stepped)
     export(model, tft.TFTransformOutput(graph), schema, tmp_path / "made", ordinary=ORDINARY)
-    loaded = tf.saved_model.load(str(tmp_path / "made"))
-    examination = Examination(loaded, ServedModel.read(tmp_path / "made"), ROWS, lambda stage: None)
+    examination = Examination(
+        answering.SavedModel(tmp_path / "made"), ServedModel.read(tmp_path / "made"), ROWS, lambda stage: None
+    )
     examination.run()
     (failed,) = [one for one in examination.checks if not one["passes"]]
     assert failed["name"] == "explain answers a batch"

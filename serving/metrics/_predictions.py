@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from serving._codec import Arrays
+from serving.codec.tensors import Arrays
 
 MOST_CLASSES = 64
 OTHER = "(other)"

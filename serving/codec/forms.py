@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from serving._codec import by_input
-from serving._errors import BadRequestError
-from serving._signature import TensorInfo
+from serving.codec.signature import TensorInfo
+from serving.codec.tensors import by_input
+from serving.errors import BadRequestError
 
 MEDIA_TYPE = "multipart/form-data"
 _FILE_NAMES = ("image", "file")

@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 from tensorflow.core.protobuf import error_codes_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from serving._errors import NotFoundError
-from serving._models import ModelManager
-from serving._servable import Servable
+from serving.errors import NotFoundError
+from serving.models.manager import ModelManager
+from serving.models.servable import Servable
 
 SIGNATURE_DEF = "signature_def"
 

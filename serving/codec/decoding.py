@@ -11,18 +11,17 @@ import codecs
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
 import orjson
 
-from serving._errors import BadRequestError
-from serving._lossless import has_booleans, most_whole, objection
-from serving._signature import TensorInfo, show_shape
-from spec.pictures import too_large
+from serving.codec._lossless import has_booleans, most_whole, objection
+from serving.codec.signature import TensorInfo, show_shape
+from serving.codec.tensors import Arrays, by_input, fill_missing, open_as_one, show, shown_names
+from serving.errors import BadRequestError
 
-Arrays = dict[str, "np.ndarray[Any, Any]"]
 _Where = Callable[[tuple[int, ...]], str]
 
 _IMAGES = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")  # how a JPEG, a PNG, a GIF and a WebP begin in base64
@@ -42,7 +41,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise BadRequestError(f"the body is not valid JSON: {error}.") from None
     if not isinstance(document, dict):
         raise BadRequestError(
-            f'the body must be a JSON object, e.g. {{"instances": [...]}}. Received: {_show(document)}'
+            f'the body must be a JSON object, e.g. {{"instances": [...]}}. Received: {show(document)}'
         )
     return document
 
@@ -63,34 +62,43 @@ def _parse(body: bytes) -> Any:
     return document
 
 
-def decode_predict(document: Mapping[str, Any], inputs: Mapping[str, TensorInfo]) -> tuple[Arrays, bool]:
-    """The tensors of a predict request.
-
-    Returns:
-        The tensors by input name, and whether the request is in row form ("instances").
+def is_by_row(document: Mapping[str, Any]) -> bool:
+    """Whether a predict request is in row form ("instances"), and not in column form ("inputs").
 
     Raises:
-        BadRequestError: names the row and the input that do not fit.
+        BadRequestError: it is in neither form, or in both.
     """
     if ("instances" in document) == ("inputs" in document):
         found = ", ".join(sorted(document)) or "an empty object"
         raise BadRequestError(
             f'the body needs either "instances" (row form) or "inputs" (column form). Received: {found}'
         )
-    if "instances" in document:
-        return _decode_rows(document["instances"], inputs), True
-    return _decode_columns(document["inputs"], inputs), False
+    return "instances" in document
 
 
-def _decode_rows(instances: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
+def rows_of(document: Mapping[str, Any]) -> list[Any]:
+    """The rows of a predict request in row form."""
+    instances = document["instances"]
     if not isinstance(instances, list) or not instances:
-        raise BadRequestError(f'"instances" must be a list of at least one instance. Received: {_show(instances)}')
-    if isinstance(instances[0], dict) and not _is_b64(instances[0]):
+        raise BadRequestError(f'"instances" must be a list of at least one instance. Received: {show(instances)}')
+    return instances
+
+
+def decode_rows(instances: list[Any], inputs: Mapping[str, TensorInfo]) -> Arrays:
+    """The tensors of rows, by input name.
+
+    Args:
+        instances: at least one; columns are renamed in place.
+
+    Raises:
+        BadRequestError: names the row and the input that do not fit.
+    """
+    if isinstance(instances[0], dict) and not is_b64(instances[0]):
         known, renamed = inputs.keys(), any(info.column for info in inputs.values())
         for row, instance in enumerate(instances):
             if not isinstance(instance, dict):
                 raise BadRequestError(
-                    f"instances[{row}]: expected an object, as the first is. Received: {_show(instance)}"
+                    f"instances[{row}]: expected an object, as the first is. Received: {show(instance)}"
                 )
             if renamed:
                 instances[row] = instance = by_input(instance, inputs, f"instances[{row}]")
@@ -104,8 +112,13 @@ def _decode_rows(instances: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
     return {info.name: _tensor(instances, info, lambda path: "instances" + _index(path))}
 
 
-def _decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
-    if not isinstance(columns, dict) or _is_b64(columns):
+def decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
+    """The tensors of columns, by input name.
+
+    Raises:
+        BadRequestError: names the input that does not fit.
+    """
+    if not isinstance(columns, dict) or is_b64(columns):
         info = _only(inputs, "inputs", '"inputs" must be an object {input: values}', columns)
         return {info.name: _tensor(columns, info, lambda path: "inputs" + _index(path))}
     columns = by_input(columns, inputs, "inputs")
@@ -117,91 +130,6 @@ def _decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
         if columns.get(name) is not None
     }
     return fill_missing(arrays, inputs)
-
-
-def by_input(given: Mapping[str, Any], inputs: Mapping[str, TensorInfo], where: str) -> dict[str, Any]:
-    """Renames columns from their own names to those that TensorFlow accepts; a request may use either.
-
-    Raises:
-        BadRequestError: an input is given under both names.
-    """
-    own = {info.column: name for name, info in inputs.items() if info.column and info.column not in inputs}
-    for column in own.keys() & given.keys():
-        if own[column] in given:
-            raise BadRequestError(f"{where}.{column}: is given as {own[column]!r} too; keep one of the two.")
-    return {own.get(name, name): value for name, value in given.items()}
-
-
-def fill_missing(arrays: Arrays, inputs: Mapping[str, TensorInfo]) -> Arrays:
-    """Adds nullable inputs that were left out, with the model's value for "missing".
-
-    Raises:
-        BadRequestError: an input that is not nullable is missing.
-    """
-    for name, info in inputs.items():
-        if name in arrays:
-            continue
-        if not info.nullable:
-            raise BadRequestError(
-                f"input {info.shown!r} is missing. Needed: {_names(i for i in inputs.values() if not i.nullable)}"
-            )
-        rows = next((array.shape[0] for array in arrays.values() if array.ndim), 1)
-        arrays[name] = np.full((rows, *_known(info.row_shape)), info.sentinel, dtype=info.dtype)
-    return arrays
-
-
-def check_array(array: np.ndarray[Any, Any], info: TensorInfo) -> None:
-    """Raises BadRequestError unless a tensor fits an input of the signature."""
-    if array.dtype.kind != info.dtype.kind or array.dtype.itemsize != info.dtype.itemsize:
-        found = "string" if array.dtype.kind in "OSU" else str(array.dtype)
-        raise BadRequestError(f"input {info.shown!r}: expected type {info.type_name}. Received: {found}")
-    if not info.accepts(array.shape):
-        raise BadRequestError(
-            f"input {info.shown!r}: expected shape {show_shape(info.shape)}. Received: {list(array.shape)}"
-        )
-
-
-def check_pictures(array: np.ndarray[Any, Any], info: TensorInfo) -> None:
-    """Raises BadRequestError if a value is a picture that would take gigabytes once it is decoded."""
-    if array.dtype.kind != "O":
-        return
-    for row, value in enumerate(array.reshape(len(array), -1)[:, 0] if array.size and array.ndim else ()):
-        if isinstance(value, bytes) and (problem := too_large(value)):
-            raise BadRequestError(f"row {row}, input {info.shown!r}: {problem}.")
-
-
-def settle_missing(array: np.ndarray[Any, Any], info: TensorInfo) -> np.ndarray[Any, Any]:
-    """Replaces values that mean "missing" with the model's own value for it, as in its training data: NaN, the smallest int64, the
-    empty text, and the texts of `na_values`.
-
-    Raises:
-        BadRequestError: a value is missing, but the input requires one.
-    """
-    if info.feature is None:
-        return array
-    if array.dtype.kind == "f":
-        is_missing = np.isnan(array)
-    elif array.dtype.kind == "i":
-        is_missing = array == info.sentinel if info.type_name == "int64" else np.zeros(array.shape, bool)
-    else:
-        texts = info.feature.missing_texts
-        is_missing = np.array([value in texts for value in array.reshape(-1).tolist()], bool).reshape(array.shape)
-    if not is_missing.any():
-        return array
-    if not info.nullable:
-        row = int(np.argwhere(is_missing)[0][0]) if array.ndim else 0
-        received = _show_value(array[is_missing][0])
-        raise BadRequestError(
-            f"row {row}, input {info.shown!r}: expected a value ({info.type_name}). Received: {received}, which means that it is "
-            "missing."
-        )
-    settled = array.copy()
-    settled[is_missing] = info.sentinel
-    return settled
-
-
-def _show_value(value: Any) -> str:
-    return _show(value.decode("utf-8", "replace")) if isinstance(value, bytes) else str(value)
 
 
 def _tensor(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
@@ -217,7 +145,7 @@ def _fill_nulls(values: list[Any], info: TensorInfo, where: _Where) -> list[Any]
     if not info.nullable:
         needed = f"a value ({info.type_name}); {info.shown!r} may not be missing or null"
         raise BadRequestError(f"{where((values.index(None),))}: expected {needed}.")
-    missing = np.full(_known(info.row_shape), info.sentinel, dtype=info.dtype).tolist()
+    missing = np.full(open_as_one(info.row_shape), info.sentinel, dtype=info.dtype).tolist()
     missing = "" if missing == b"" else missing
     return [missing if value is None else value for value in values]
 
@@ -243,7 +171,7 @@ def _numbers(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, An
     elif kind in "fV" and (np.abs(array.astype(np.float64)) > most_whole(info.dtype)).any():
         for path, value in _leaves(values):
             if wrong := objection(value, info.dtype):
-                raise BadRequestError(f"{where(path)}: {wrong}. Received: {_show(value)}")
+                raise BadRequestError(f"{where(path)}: {wrong}. Received: {show(value)}")
     with np.errstate(over="ignore"):
         return array.astype(info.dtype)
 
@@ -272,7 +200,7 @@ def _insist_on_dates(values: list[str], info: TensorInfo, where: _Where) -> None
         if not missing and not _DATE.fullmatch(value):
             raise BadRequestError(
                 f"{where((row,))}: expected a date in ISO 8601, such as 2026-12-31 or 2026-12-31T23:59:59, for {info.name!r}. "
-                f"Received: {_show(value)}"
+                f"Received: {show(value)}"
             )
 
 
@@ -283,10 +211,10 @@ def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
         return value
     if isinstance(value, bool) and info.booleans:
         return info.booleans[value].encode()
-    if _is_b64(value):
+    if is_b64(value):
         return decode_b64(value, where)
     raise BadRequestError(
-        f'{where}: expected a string or {{"b64": "..."}} ({info.shown!r} is string). Received: {_show(value)}'
+        f'{where}: expected a string or {{"b64": "..."}} ({info.shown!r} is string). Received: {show(value)}'
     )
 
 
@@ -297,7 +225,7 @@ def decode_b64(value: Mapping[str, Any], where: str) -> bytes:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError, TypeError):
         raise BadRequestError(
-            f"{where}: the value of b64 is not valid base64. Received: {_show(value['b64'])}"
+            f"{where}: the value of b64 is not valid base64. Received: {show(value['b64'])}"
         ) from None
 
 
@@ -333,7 +261,7 @@ def _raise_type(values: Any, info: TensorInfo, where: _Where) -> None:
         good = isinstance(value, bool) == (kind == "b") and isinstance(value, (int, float) if kind in "fV" else int)
         if not good:
             raise BadRequestError(
-                f"{where(path)}: expected {_EXPECTED[kind]} ({info.type_name}). Received: {_show(value)}"
+                f"{where(path)}: expected {_EXPECTED[kind]} ({info.type_name}). Received: {show(value)}"
             )
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise BadRequestError(f"{where(path)}: {value} is outside the range of {info.dtype}.")
@@ -381,124 +309,14 @@ def _only(inputs: Mapping[str, TensorInfo], field: str, needed: str, received: A
     if len(inputs) == 1:
         return next(iter(inputs.values()))
     raise BadRequestError(
-        f"{field}: this signature has {len(inputs)} inputs ({_names(inputs.values())}), so {needed}. "
-        f"Received: {_show(received)}"
+        f"{field}: this signature has {len(inputs)} inputs ({shown_names(inputs.values())}), so {needed}. "
+        f"Received: {show(received)}"
     )
 
 
 def _raise_unknown(unknown: Any, inputs: Mapping[str, TensorInfo], where: str) -> None:
-    raise BadRequestError(f"{where}: there is no input {sorted(unknown)[0]!r}. Known: {_names(inputs.values())}")
+    raise BadRequestError(f"{where}: there is no input {sorted(unknown)[0]!r}. Known: {shown_names(inputs.values())}")
 
 
-def _names(infos: Any) -> str:
-    return ", ".join(info.shown for info in infos)
-
-
-def _known(shape: tuple[int | None, ...] | None) -> tuple[int, ...]:
-    return tuple(1 if n is None else n for n in shape or ())
-
-
-def _is_b64(value: Any) -> bool:
+def is_b64(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"b64"}
-
-
-def _show(value: Any) -> str:
-    try:
-        text = json.dumps(value, default=str)
-    except RecursionError:
-        text = "lists in lists"
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def encode_predict(outputs: Arrays, row_form: bool, rows: int, classes: Sequence[str] = ()) -> bytes:
-    """The answer to a predict request; a single output has no name.
-
-    Args:
-        rows: how many instances the request had (row form only).
-        classes: those of the model, for an answer that says by name how probable each of them is; empty: one without.
-
-    Raises:
-        BadRequestError: the outputs do not have a row for each instance, or no probabilities for the classes.
-    """
-    named = {"classes": _by_class(outputs, classes)} if classes else {}
-    if not row_form:
-        columns = {name: _jsonable(name, array) for name, array in outputs.items()} | named
-        return _dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}, outputs)
-    for name, array in outputs.items():
-        if array.ndim == 0 or array.shape[0] != rows:
-            raise BadRequestError(
-                f"output {name!r} has shape {list(array.shape)}, not one row for each of the {rows} instances; "
-                'ask in column form ("inputs").'
-            )
-    listed = {name: _by_row(name, array) for name, array in outputs.items()} | named
-    if len(listed) == 1:
-        return _dump({"predictions": next(iter(listed.values()))}, outputs)
-    names = tuple(listed)
-    return _dump(
-        {"predictions": [dict(zip(names, row, strict=True)) for row in zip(*listed.values(), strict=True)]}, outputs
-    )
-
-
-def _by_class(outputs: Arrays, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Of each row the classes with their probabilities, the most probable first."""
-    probabilities = outputs.get("probabilities")
-    if probabilities is None and "probability" in outputs and len(classes) == 2:
-        positive = outputs["probability"]
-        probabilities = np.stack([1 - positive, positive], axis=1)
-    if probabilities is None or probabilities.shape[1:] != (len(classes),):
-        raise BadRequestError('"classes": this signature answers no probabilities of classes; leave it out.')
-    orders = np.argsort(-probabilities, axis=1, kind="stable").tolist()
-    return [{classes[i]: row[i] for i in order} for row, order in zip(probabilities, orders, strict=True)]
-
-
-def _by_row(name: str, array: np.ndarray[Any, Any]) -> list[Any]:
-    plain = _jsonable(name, array)
-    return plain if isinstance(plain, list) else list(plain)
-
-
-def _jsonable(name: str, array: np.ndarray[Any, Any]) -> Any:
-    """An array that orjson can write (float32 in its shortest form), or nested lists of strings."""
-    if array.dtype.kind == "O":
-        return _text(array.tolist(), name.endswith("_bytes"))
-    if array.dtype.kind == "V":
-        array = array.astype(np.float32)
-    return np.ascontiguousarray(array) if array.ndim else array[()]
-
-
-def _text(value: Any, binary: bool) -> Any:
-    if isinstance(value, list):
-        return [_text(item, binary) for item in value]
-    raw = value if isinstance(value, bytes) else str(value).encode()
-    if not binary:
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
-            pass
-    return {"b64": base64.b64encode(raw).decode()}
-
-
-def _dump(document: dict[str, Any], outputs: Arrays) -> bytes:
-    if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in outputs.values()):
-        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    # JSON has no NaN, and orjson would write null; like TF Serving, write NaN, Infinity and -Infinity.
-    return json.dumps(document, default=_floats).encode()
-
-
-def _floats(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return [_floats(item) for item in value] if value.ndim else _floats(value[()])
-    if isinstance(value, np.floating):
-        return float(str(value))  # through text: 0.1 as float32 is 0.1, not 0.10000000149
-    return value.item()
-
-
-def encode_classify(classes: np.ndarray[Any, Any] | None, scores: np.ndarray[Any, Any]) -> bytes:
-    """The answer to a classify request: for each example a list of [class, score]; "" for a class without a name."""
-    labels = np.full(scores.shape, b"", dtype=object) if classes is None else classes
-    rows = zip(_text(labels.tolist(), binary=False), scores, strict=True)
-    return _dump({"results": [list(zip(names, row, strict=True)) for names, row in rows]}, {"scores": scores})
-
-
-def encode_regress(values: np.ndarray[Any, Any]) -> bytes:
-    """The answer to a regress request: one number for each example."""
-    return _dump({"results": values}, {"outputs": values})

@@ -10,15 +10,16 @@ import dataclasses
 import gc
 import logging
 import pathlib
+import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
 
 from model_store import CANARY, KERAS_FILE, STABLE, Label, ModelStore, StoreError
-from serving._canary import chosen
-from serving._errors import NotFoundError, NotReadyError
-from serving._metrics import Metrics
-from serving._servable import Servable
+from serving.errors import NotFoundError, NotReadyError
+from serving.metrics import Metrics
+from serving.models.lane import LaneOptions
+from serving.models.servable import Servable
 from spec.errors import InputError
 from spec.words import one_line
 
@@ -82,6 +83,7 @@ class ModelManager:
     Args:
         names: the models to serve; None: all that have a label in the store.
         cache: folder of ours alone, for the copies of releases that are verified and loaded.
+        lane: how requests wait for a version's threads.
 
     Raises:
         StoreError: others may use the cache.
@@ -93,12 +95,14 @@ class ModelManager:
         names: Sequence[str] | None,
         cache: pathlib.Path,
         metrics: Metrics,
+        lane: LaneOptions,
     ) -> None:
         self._store = store
         self._names = None if names is None else tuple(names)
         self._copies = store.copies(cache, without=(KERAS_FILE,))
         self._wanted: dict[str, frozenset[int]] = {}
         self._metrics = metrics
+        self._lane = lane
         waiting = "not loaded yet"
         self._models: dict[str, ServedModel] = {name: ServedModel(name, why_not=waiting) for name in self._names or ()}
         self._failures: dict[tuple[str, int], _Failure] = {}
@@ -163,7 +167,7 @@ class ModelManager:
         model = self._models.get(name)
         if model is None or not model.share or not model.ready:
             return None
-        return model.labels[CANARY] if chosen(model.share) else None
+        return model.labels[CANARY] if _chosen(model.share) else None
 
     # -- what the polling thread does
 
@@ -268,7 +272,7 @@ class ModelManager:
         self._set_status(name, version, VersionStatus("LOADING"))
         try:
             folder = self._copies.take(name, version)
-            servable = Servable(name, version, folder)
+            servable = Servable(name, version, folder, self._lane)
             servable.warm_up()
         except (StoreError, InputError) as error:
             self._load_failed(name, version, _DATA_LOSS, str(error))
@@ -330,7 +334,7 @@ class ModelManager:
         used = {(name, version) for name, model in self._models.items() for version in model.servables}
         done = [key for key, servable in self._loaded.items() if key not in used and servable.idle]
         for name, version in done:
-            del self._loaded[name, version]
+            self._loaded.pop((name, version)).lane.close()
             self._set_status(name, version, VersionStatus("END"))
             self._metrics.forget_predictions(name, version)
             _log.info("%s version %d: unloaded", name, version)
@@ -360,3 +364,12 @@ def _share(labels: Mapping[str, Servable], wanted: Mapping[str, Label]) -> float
     """The canary's share, once the version that it was assigned to is loaded."""
     canary, said = labels.get(CANARY), wanted.get(CANARY)
     return said.share if canary is not None and said is not None and canary.version == said.version else 0.0
+
+
+def _chosen(share: float) -> bool:
+    """Whether the canary answers a request, at random.
+
+    If it depended on the request's content, a request that is often repeated would always or never go to the canary, and the
+    predictions of canary and stable would differ because their requests do.
+    """
+    return random.random() < share  # noqa: S311 - a sample, not a secret

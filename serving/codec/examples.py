@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from serving._codec import _is_b64, _show, decode_b64
-from serving._errors import BadRequestError
-from serving._lossless import objection
-from serving._signature import Feature
+from serving.codec._lossless import objection
+from serving.codec.decoding import decode_b64, is_b64
+from serving.codec.signature import Feature
+from serving.codec.tensors import show
+from serving.errors import BadRequestError
 from spec.pictures import may_hold_picture, too_large
 
 _FLOAT32 = np.dtype(np.float32)
@@ -32,10 +33,10 @@ def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]
     """
     examples = document.get("examples")
     if not isinstance(examples, list) or not examples:
-        raise BadRequestError(f'the body needs "examples", a list of at least one object. Received: {_show(examples)}')
+        raise BadRequestError(f'the body needs "examples", a list of at least one object. Received: {show(examples)}')
     context = document.get("context", {})
     if not isinstance(context, dict):
-        raise BadRequestError(f'"context" must be an object. Received: {_show(context)}')
+        raise BadRequestError(f'"context" must be an object. Received: {show(context)}')
     serialized = [_serialize(example, context, features, row) for row, example in enumerate(examples)]
     array = np.empty(len(serialized), dtype=object)
     array[:] = serialized
@@ -60,7 +61,7 @@ def check_pictures_of(serialized: np.ndarray[Any, Any]) -> None:
 def _serialize(example: Any, context: Mapping[str, Any], features: Mapping[str, Feature], row: int) -> bytes:
     where = f"examples[{row}]"
     if not isinstance(example, dict):
-        raise BadRequestError(f"{where}: expected an object {{feature: value}}. Received: {_show(example)}")
+        raise BadRequestError(f"{where}: expected an object {{feature: value}}. Received: {show(example)}")
     if twice := example.keys() & context.keys():
         raise BadRequestError(f"{where}.{sorted(twice)[0]}: stands in context too; keep one of the two.")
     merged = {**context, **example}
@@ -97,7 +98,7 @@ def _set(target: Any, value: Any, feature: Feature | None, where: str) -> None:
     if not values:
         target.SetInParent()
         return
-    if all(isinstance(item, str) or _is_b64(item) for item in values):
+    if all(isinstance(item, str) or is_b64(item) for item in values):
         found = "string"
     elif all(isinstance(item, int) and not isinstance(item, bool) for item in values):
         found = "float32" if feature is not None and feature.dtype == "float32" else "int64"
@@ -105,10 +106,10 @@ def _set(target: Any, value: Any, feature: Feature | None, where: str) -> None:
         found = "float32"
     else:
         raise BadRequestError(
-            f"{where}: expected a number, a string or a list of one kind of those. Received: {_show(value)}"
+            f"{where}: expected a number, a string or a list of one kind of those. Received: {show(value)}"
         )
     if feature is not None and found != feature.dtype:
-        raise BadRequestError(f"{where}: expected {feature.dtype}. Received: {_show(value)}")
+        raise BadRequestError(f"{where}: expected {feature.dtype}. Received: {show(value)}")
     if found == "string":
         encoded = [item.encode() if isinstance(item, str) else decode_b64(item, where) for item in values]
         target.bytes_list.value.extend(encoded)
@@ -117,10 +118,10 @@ def _set(target: Any, value: Any, feature: Feature | None, where: str) -> None:
             target.int64_list.value.extend(values)
         except ValueError:
             raise BadRequestError(
-                f"{where}: a whole number is outside the range of int64. Received: {_show(value)}"
+                f"{where}: a whole number is outside the range of int64. Received: {show(value)}"
             ) from None
     else:
         for item in values:
             if wrong := objection(item, _FLOAT32):
-                raise BadRequestError(f"{where}: {wrong}. Received: {_show(item)}")
+                raise BadRequestError(f"{where}: {wrong}. Received: {show(item)}")
         target.float_list.value.extend(float(item) for item in values)

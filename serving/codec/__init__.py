@@ -1,0 +1,1 @@
+"""Tensors from requests and back: what every protocol decodes and encodes with."""

@@ -1,0 +1,1 @@
+"""HTTP, whatever is spoken over it."""
