@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from answering._operations import insist_harmless
 from vector_index import Entry
 
 if TYPE_CHECKING:
@@ -21,11 +22,15 @@ class SavedModel:
 
     Attributes:
         names: of its signatures.
+
+    Raises:
+        InputError: its graph would touch more than its tensors and its own files.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
         import tensorflow as tf
 
+        insist_harmless(folder)
         self._root: Any = tf.saved_model.load(str(folder))
         self.names: tuple[str, ...] = tuple(self._root.signatures)
 
