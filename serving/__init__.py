@@ -2,3 +2,5 @@
 
 `python -m serving --help` explains how to run it, docs/guides/serving.md how to call it.
 """
+
+VERSION = "0.1.0"

@@ -27,7 +27,7 @@ def encode_predict(outputs: Arrays, row_form: bool, rows: int, classes: Sequence
     named = {"classes": _by_class(outputs, classes)} if classes else {}
     if not row_form:
         columns = {name: _jsonable(name, array) for name, array in outputs.items()} | named
-        return _dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}, outputs)
+        return dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}, outputs)
     for name, array in outputs.items():
         if array.ndim == 0 or array.shape[0] != rows:
             raise BadRequestError(
@@ -36,9 +36,9 @@ def encode_predict(outputs: Arrays, row_form: bool, rows: int, classes: Sequence
             )
     listed = {name: _by_row(name, array) for name, array in outputs.items()} | named
     if len(listed) == 1:
-        return _dump({"predictions": next(iter(listed.values()))}, outputs)
+        return dump({"predictions": next(iter(listed.values()))}, outputs)
     names = tuple(listed)
-    return _dump(
+    return dump(
         {"predictions": [dict(zip(names, row, strict=True)) for row in zip(*listed.values(), strict=True)]}, outputs
     )
 
@@ -63,15 +63,16 @@ def _by_row(name: str, array: np.ndarray[Any, Any]) -> list[Any]:
 def _jsonable(name: str, array: np.ndarray[Any, Any]) -> Any:
     """An array that orjson can write (float32 in its shortest form), or nested lists of strings."""
     if array.dtype.kind == "O":
-        return _text(array.tolist(), name.endswith("_bytes"))
+        return jsonable_text(array.tolist(), name.endswith("_bytes"))
     if array.dtype.kind == "V":
         array = array.astype(np.float32)
     return np.ascontiguousarray(array) if array.ndim else array[()]
 
 
-def _text(value: Any, binary: bool) -> Any:
+def jsonable_text(value: Any, binary: bool) -> Any:
+    """Bytes in nested lists as texts, or as `{"b64": ...}` where they are none, or `binary`."""
     if isinstance(value, list):
-        return [_text(item, binary) for item in value]
+        return [jsonable_text(item, binary) for item in value]
     raw = value if isinstance(value, bytes) else str(value).encode()
     if not binary:
         try:
@@ -81,7 +82,8 @@ def _text(value: Any, binary: bool) -> Any:
     return {"b64": base64.b64encode(raw).decode()}
 
 
-def _dump(document: dict[str, Any], outputs: Arrays) -> bytes:
+def dump(document: dict[str, Any], outputs: Arrays) -> bytes:
+    """A document with arrays in it as JSON; `outputs` are the arrays that may hold numbers which are not finite."""
     if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in outputs.values()):
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     # JSON has no NaN, and orjson would write null; like TF Serving, write NaN, Infinity and -Infinity.
@@ -99,10 +101,10 @@ def _floats(value: Any) -> Any:
 def encode_classify(classes: np.ndarray[Any, Any] | None, scores: np.ndarray[Any, Any]) -> bytes:
     """The answer to a classify request: for each example a list of [class, score]; "" for a class without a name."""
     labels = np.full(scores.shape, b"", dtype=object) if classes is None else classes
-    rows = zip(_text(labels.tolist(), binary=False), scores, strict=True)
-    return _dump({"results": [list(zip(names, row, strict=True)) for names, row in rows]}, {"scores": scores})
+    rows = zip(jsonable_text(labels.tolist(), binary=False), scores, strict=True)
+    return dump({"results": [list(zip(names, row, strict=True)) for names, row in rows]}, {"scores": scores})
 
 
 def encode_regress(values: np.ndarray[Any, Any]) -> bytes:
     """The answer to a regress request: one number for each example."""
-    return _dump({"results": values}, {"outputs": values})
+    return dump({"results": values}, {"outputs": values})
