@@ -32,6 +32,8 @@ from serving.metrics import Metrics
 from serving.metrics.monitored import Monitored
 from serving.models.lane import LaneOptions
 from serving.models.manager import ModelManager
+from serving.open_inference import grpc_service
+from serving.open_inference.rest import OpenInferenceApi
 from serving.tfserving.grpc_services import add_services
 from serving.tfserving.rest import TfServingApi
 
@@ -70,9 +72,11 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     aside = Aside(_ASIDE_THREADS)
     grpc_server = _grpc_server(options)
     add_services(grpc_server, inference, aside)
+    grpc_service.add_service(grpc_server, inference, aside)
     grpc_port = _bind(grpc_server, options.host, options.grpc_port)
     bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB), options.silence_seconds)
-    app = application([*PlatformApi(inference).routes, *TfServingApi(inference, bodies, aside).routes])
+    tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)
+    app = application([*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes])
     http = _HttpServer(_uvicorn_config(app, inference, options))
 
     stop = asyncio.Event()

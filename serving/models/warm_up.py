@@ -34,12 +34,16 @@ def replay(folder: pathlib.Path, ask: Ask) -> int:
     asked = 0
     for asked, record in enumerate(_records(path), start=1):
         if asked > MOST_RECORDS:
-            raise InputError(f"{path}: more than {MOST_RECORDS:,} requests, which is TF Serving's limit. Keep fewer of them.")
+            raise InputError(
+                f"{path}: more than {MOST_RECORDS:,} requests, which is TF Serving's limit. Keep fewer of them."
+            )
         try:
             for method, signature, inputs in _requests(prediction_log_pb2.PredictionLog.FromString(record)):
                 ask(method, signature, inputs)
         except DecodeError:
-            raise InputError(f"{path}: record {asked} is no PredictionLog. Write it anew, or leave the file out.") from None
+            raise InputError(
+                f"{path}: record {asked} is no PredictionLog. Write it anew, or leave the file out."
+            ) from None
         except ServingError as error:
             raise InputError(f"{path}: record {asked} fails: {error} Mend it, or leave it out.") from None
     return asked
@@ -67,7 +71,9 @@ def _requests(log: prediction_log_pb2.PredictionLog) -> Iterator[tuple[str, str,
         request = log.multi_inference_log.request
         for task in request.tasks:
             if task.method_name not in _ONE_OF_TASKS:
-                raise BadRequestError(f"a task's method_name must be one of {', '.join(_ONE_OF_TASKS)}. Received: {task.method_name!r}")
+                raise BadRequestError(
+                    f"a task's method_name must be one of {', '.join(_ONE_OF_TASKS)}. Received: {task.method_name!r}"
+                )
             yield _ONE_OF_TASKS[task.method_name], task.model_spec.signature_name, examples_of(request.input)
     elif kind is not None:
         raise BadRequestError(f"{kind} is not among those that TF Serving warms a model up with.")

@@ -43,9 +43,7 @@ def parse(message: service_pb2.ModelInferRequest) -> InferRequest:
         raise BadRequestError(
             f"raw_input_contents: needs an entry for each of the {len(message.inputs)} inputs, or none. Received: {len(raw)}"
         )
-    tensors = [
-        _tensor(given, memoryview(raw[place]) if raw else None) for place, given in enumerate(message.inputs)
-    ]
+    tensors = [_tensor(given, memoryview(raw[place]) if raw else None) for place, given in enumerate(message.inputs)]
     for output in message.outputs:
         refuse_unsupported(output.parameters, f"output {output.name!r}")
     parameters = _values(message.parameters)
@@ -90,4 +88,6 @@ def _from_contents(contents: Any, datatype: str, shape: tuple[int, ...], where: 
 
 
 def _values(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: getattr(value, value.WhichOneof("parameter_choice") or "", None) for name, value in parameters.items()}
+    return {
+        name: getattr(value, value.WhichOneof("parameter_choice") or "", None) for name, value in parameters.items()
+    }

@@ -33,7 +33,8 @@ def model_metadata(manager: ModelManager, servable: Servable) -> dict[str, Any]:
 
 def _tensors(infos: Mapping[str, TensorInfo]) -> list[dict[str, Any]]:
     return [
-        {"name": info.shown, "datatype": datatype_of(info.dtype), "shape": _shape(info.shape)} for info in infos.values()
+        {"name": info.shown, "datatype": datatype_of(info.dtype), "shape": _shape(info.shape)}
+        for info in infos.values()
     ]
 
 

@@ -12,6 +12,8 @@ from serving.codec.decoding import raise_unknown
 from serving.codec.signature import TensorInfo
 from serving.codec.tensors import Arrays, by_input
 from serving.errors import BadRequestError
+from serving.inference.inference import Call, Request
+from serving.models.servable import Signature
 from serving.open_inference._tensors import DTYPES, datatype_of
 
 _ELSEWHERE = ("classification", "shared_memory_region")
@@ -65,14 +67,44 @@ class InferRequest:
             raise_unknown(unknown, inputs, "inputs")
         return {name: _read(tensor, inputs[name]) for name, tensor in named.items()}
 
+    def to(self, request_id: str, protocol: str, model: str, version: int | None) -> Request:
+        """Whom it asks.
+
+        Raises:
+            BadRequestError: it names a version and a label.
+        """
+        if self.label and version is not None:
+            raise BadRequestError("parameters.label: a version is named already; keep one of the two.")
+        return Request(request_id, protocol, "infer", model, version, self.label)
+
     def chosen(self, outputs: Arrays) -> Arrays:
         """The outputs that are wanted, in the order asked for."""
         return {name: outputs[name] for name in self.outputs} if self.outputs else outputs
 
-    def insist_on_outputs(self, known: Mapping[str, TensorInfo]) -> None:
-        """Raises BadRequestError for an output that the signature does not have."""
-        if unknown := [name for name in self.outputs if name not in known]:
-            raise BadRequestError(f"outputs: there is no output {unknown[0]!r}. Known: {', '.join(known)}")
+
+def checked(call: Call, request: InferRequest) -> tuple[Signature, Arrays]:
+    """Which signature of a version is asked, and its tensors as it takes them.
+
+    Raises:
+        BadRequestError: there is no such signature or output, or a tensor does not fit.
+    """
+    signature = call.servable.signature(request.signature_name)
+    if unknown := [name for name in request.outputs if name not in signature.outputs]:
+        raise BadRequestError(f"outputs: there is no output {unknown[0]!r}. Known: {', '.join(signature.outputs)}")
+    return signature, call.servable.checked(signature, request.arrays(signature.inputs))
+
+
+def version_of(text: str) -> int | None:
+    """A version as the protocol writes it; None: none is named.
+
+    Raises:
+        BadRequestError: it is no whole number.
+    """
+    if text and not text.isdecimal():
+        raise BadRequestError(
+            f'a version is a whole number. Received: {text!r}. A label is a parameter of the request: {{"label": "canary"}}.'
+        )
+    return int(text) if text else None
 
 
 def text_parameter(parameters: Mapping[str, Any], name: str) -> str | None:

@@ -95,7 +95,8 @@ def to_bytes(array: np.ndarray[Any, Any]) -> bytes:
 
 
 def _texts(raw: memoryview, where: str) -> np.ndarray[Any, Any]:
-    found, place = [], 0
+    found: list[bytes] = []
+    place = 0
     while place < len(raw):
         begin = place + _LENGTH.size
         end = begin + _LENGTH.unpack_from(raw, place)[0] if begin <= len(raw) else begin
