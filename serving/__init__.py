@@ -2,5 +2,3 @@
 
 `python -m serving --help` explains how to run it, docs/guides/serving.md how to call it.
 """
-
-VERSION = "0.1.0"

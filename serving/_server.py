@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 import grpc
 import grpc.aio
 import uvicorn
+from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
+from grpc_reflection.v1alpha.reflection import enable_server_reflection
 from starlette.applications import Starlette
 
 import storage
@@ -34,6 +36,9 @@ from serving.models.lane import LaneOptions
 from serving.models.manager import ModelManager
 from serving.open_inference import grpc_service
 from serving.open_inference.rest import OpenInferenceApi
+from serving.rpc.health import SERVICE as HEALTH
+from serving.rpc.health import add_health
+from serving.tfserving.grpc_services import SERVICES as TF_SERVING
 from serving.tfserving.grpc_services import add_services
 from serving.tfserving.rest import TfServingApi
 
@@ -73,6 +78,9 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     grpc_server = _grpc_server(options)
     add_services(grpc_server, inference, aside)
     grpc_service.add_service(grpc_server, inference, aside)
+    add_health(grpc_server, inference)
+    if options.grpc_reflection:
+        enable_server_reflection((*TF_SERVING, grpc_service.SERVICE, HEALTH, REFLECTION), grpc_server)
     grpc_port = _bind(grpc_server, options.host, options.grpc_port)
     bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB), options.silence_seconds)
     tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serving import VERSION
 from serving.codec.signature import TensorInfo
 from serving.models.manager import ModelManager
 from serving.models.servable import DEFAULT_SIGNATURE, Servable
 from serving.open_inference._tensors import datatype_of
 
+VERSION = "0.1.0"
 _OPEN = -1
 _PLATFORM = "tensorflow_savedmodel"
 

@@ -15,6 +15,8 @@ from serving.open_inference._metadata import model_metadata, server_metadata
 from serving.open_inference._requests import InferRequest, checked, version_of
 from serving.rpc.answered import Context, answered
 
+SERVICE = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+
 
 class GRPCInferenceService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
     """inference.GRPCInferenceService.

@@ -31,6 +31,7 @@ from serving.rpc.answered import Context, answered
 from serving.tfserving._status import SIGNATURE_DEF, signature_def_map, status_response
 
 _Response = TypeVar("_Response")
+SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]

@@ -14,10 +14,10 @@ import pytest
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import serialize_byte_tensor
 
-from serving import VERSION
 from serving.codec.signature import Feature, TensorInfo
 from serving.errors import BadRequestError
 from serving.open_inference import _json, _messages
+from serving.open_inference._metadata import VERSION
 from serving.open_inference._tensors import DTYPES, from_bytes, to_bytes
 
 NULLABLE = Feature("float32", (), True)

@@ -1,4 +1,4 @@
-"""Asks a server by Triton's own client, over HTTP (tensors as bytes after the JSON) and gRPC; run in an environment of the client's."""
+"""Asks a server by Triton's own client, over HTTP (tensors as bytes after the JSON) and gRPC, in its own environment."""
 
 from __future__ import annotations
 
