@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from serving.codec.decoding import decode_tensor, parse_json
-from serving.codec.encoding import dump, jsonable_text
+from serving.codec.encoding import dump, is_finite, jsonable_text
 from serving.codec.signature import TensorInfo
 from serving.codec.tensors import Arrays, show
 from serving.errors import BadRequestError
@@ -83,7 +83,7 @@ def answer(model: str, version: int, request: JsonRequest, outputs: Arrays) -> t
             said["data"] = _data(name, array)
         listed.append(said)
     document = {"model_name": model, "model_version": str(version), "outputs": listed}
-    written = dump({"id": request.id, **document} if request.id else document, outputs)
+    written = dump({"id": request.id, **document} if request.id else document, is_finite(outputs))
     return (b"".join([written, *raw]), len(written)) if raw else (written, None)
 
 

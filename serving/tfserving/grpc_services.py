@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import functools
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -23,7 +24,7 @@ from tensorflow_serving.apis import (
 
 from serving.codec.protos import examples_of, to_array, to_proto
 from serving.codec.tensors import Arrays, by_input
-from serving.errors import BadRequestError
+from serving.errors import BadRequestError, UnsupportedError
 from serving.http.aside import Aside
 from serving.inference.inference import METADATA, Call, Inference, Request, Work
 from serving.models.servable import CLASSIFY, REGRESS, Signature
@@ -76,17 +77,21 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
     async def MultiInference(
         self, request: inference_pb2.MultiInferenceRequest, context: Context
     ) -> inference_pb2.MultiInferenceResponse:
-        if not request.tasks:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "tasks: at least one is needed.")
-        if len({task.model_spec.name for task in request.tasks}) > 1:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "tasks: all must name the same model.")
+        async def answer(request_id: str) -> inference_pb2.MultiInferenceResponse:
+            examples, model = await self._examples(request), _only_model(request.tasks)
+            targets = [_wanted(task.model_spec) for task in request.tasks]
+            results: dict[int, inference_pb2.InferenceResult] = {}
+            # Tasks that ask the same version have one answer: by stable, or by the canary, and not some by either.
+            for target in dict.fromkeys(targets):
+                asked = {place: request.tasks[place] for place, one in enumerate(targets) if one == target}
+                self._inference.accept()
+                results |= await self._inference.answer(
+                    Request(request_id, "grpc", "multi_inference", model, *target),
+                    functools.partial(_tasks, asked, examples),
+                )
+            return inference_pb2.MultiInferenceResponse(results=[results[place] for place in sorted(results)])
 
-        async def answer(call: Call) -> inference_pb2.MultiInferenceResponse:
-            examples = await self._examples(request)
-            results = [await _task(call, task, examples) for task in request.tasks]
-            return inference_pb2.MultiInferenceResponse(results=results)
-
-        return await self._answer("multi_inference", request.tasks[0].model_spec, context, answer)
+        return await answered(context, "multi_inference", answer)
 
     async def GetModelMetadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: Context
@@ -200,17 +205,30 @@ async def _regress(call: Call, name: str, examples: np.ndarray[Any, Any]) -> reg
     return regression_pb2.RegressionResult(regressions=[regression_pb2.Regression(value=v) for v in values.tolist()])
 
 
+def _only_model(tasks: Sequence[inference_pb2.InferenceTask]) -> str:
+    names = {task.model_spec.name for task in tasks}
+    if len(names) != 1:
+        received = ", ".join(sorted(map(repr, names))) or "no task"
+        raise BadRequestError(f"tasks: at least one is needed, and all must name the same model. Received: {received}")
+    return str(names.pop())
+
+
+async def _tasks(
+    tasks: Mapping[int, inference_pb2.InferenceTask], examples: np.ndarray[Any, Any], call: Call
+) -> dict[int, inference_pb2.InferenceResult]:
+    return {place: await _task(call, task, examples) for place, task in tasks.items()}
+
+
 async def _task(
     call: Call, task: inference_pb2.InferenceTask, examples: np.ndarray[Any, Any]
 ) -> inference_pb2.InferenceResult:
-    method = task.method_name.removeprefix("tensorflow/serving/")
     result = inference_pb2.InferenceResult(model_spec=_spec(call, task.model_spec))
-    if method == CLASSIFY:
+    if task.method_name == f"tensorflow/serving/{CLASSIFY}":
         result.classification_result.CopyFrom(await _classify(call, task.model_spec.signature_name, examples))
-    elif method == REGRESS:
+    elif task.method_name == f"tensorflow/serving/{REGRESS}":
         result.regression_result.CopyFrom(await _regress(call, task.model_spec.signature_name, examples))
     else:
-        raise BadRequestError(
+        raise UnsupportedError(
             "method_name must be tensorflow/serving/classify or tensorflow/serving/regress. "
             f"Received: {task.method_name!r}"
         )
