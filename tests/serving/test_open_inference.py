@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import pathlib
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +10,7 @@ import grpc
 import numpy as np
 import pytest
 from conftest import Server
+from own_environment import by_client
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 ROW = {
@@ -149,20 +145,6 @@ def test_typed_contents_and_refusals_over_grpc(stub: service_pb2_grpc.GRPCInfere
     unknown = service_pb2.ModelMetadataRequest(name="nope")
     assert failure(stub.ModelMetadata, unknown)[0] is grpc.StatusCode.NOT_FOUND
     assert failure(stub.RepositoryIndex, service_pb2.RepositoryIndexRequest())[0] is grpc.StatusCode.UNIMPLEMENTED
-
-
-def by_client(script: str, server: Server, package: str) -> Any:
-    """What a script prints as JSON, run in an environment of the client's own: its packages are not the server's."""
-    uv = shutil.which("uv") or str(pathlib.Path(sys.prefix).parent / "tools" / "bin" / "uv")
-    command = [uv, "run", "--quiet", "--no-project", "--python", sys.executable, "--with", package, "python"]
-    file = str(pathlib.Path(__file__).with_name("clients") / script)
-    done = subprocess.run(
-        [*command, file, str(server.rest), str(server.grpc)], capture_output=True, text=True, timeout=500
-    )
-    if done.returncode and "No module named" not in done.stderr and "Traceback" not in done.stderr:
-        pytest.skip(f"{package} cannot be had: {done.stderr.strip()[-200:]}")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")
