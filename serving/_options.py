@@ -98,16 +98,37 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--max-in-flight",
         type=_count,
-        default=128,
+        default=1024,
         metavar="N",
-        help="requests at once; more get 429 (default %(default)s)",
+        help="requests to a model version that run or wait; more get 429 (default %(default)s)",
+    )
+    add(
+        "--queue-seconds",
+        type=_positive,
+        default=30.0,
+        metavar="S",
+        help="how long a request may wait for a thread of its model version before it gets 429 (default %(default)s)",
     )
     add(
         "--threads",
         type=_count,
-        default=max(4, 2 * cpus),
+        default=2,
         metavar="N",
-        help="requests processed at once, per protocol (default %(default)s)",
+        help="threads of each model version: batches that run at once (default %(default)s)",
+    )
+    add(
+        "--max-batch-size",
+        type=_count,
+        default=32,
+        metavar="ROWS",
+        help="rows of several requests that run together; 1: each request on its own (default %(default)s)",
+    )
+    add(
+        "--batch-timeout-micros",
+        type=_whole,
+        default=0,
+        metavar="US",
+        help="how long a batch waits for more requests, in microseconds (default %(default)s: it takes those that wait)",
     )
     add(
         "--tf-threads",
@@ -122,6 +143,13 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         default=20.0,
         metavar="S",
         help="how long SIGTERM waits for requests (default %(default)s)",
+    )
+    add(
+        "--lame-duck-seconds",
+        type=_at_least_zero,
+        default=2.0,
+        metavar="S",
+        help="how long SIGTERM still takes requests, while /healthz says 503, so that nobody sends more (default %(default)s)",
     )
     add(
         "--canary-seconds",
@@ -194,6 +222,14 @@ def _positive(text: str) -> float:
     if not number > 0:
         raise argparse.ArgumentTypeError(f"must be above 0. Received: {text}")
     return number
+
+
+def _at_least_zero(text: str) -> float:
+    return _positive(text) if float(text) else 0.0
+
+
+def _whole(text: str) -> int:
+    return _count(text) if int(text) else 0
 
 
 def _count(text: str) -> int:

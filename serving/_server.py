@@ -10,29 +10,34 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import grpc.aio
 import uvicorn
+from starlette.applications import Starlette
 
 import storage
 from model_store import ModelStore
 from serving._options import MIB
+from serving.http.app import application
+from serving.http.aside import Aside
+from serving.http.bodies import Bodies
 from serving.http.connections import protocol, raise_file_limit
-from serving.inference.canary import CanaryLane
+from serving.http.platform import PlatformApi
 from serving.inference.inference import Inference
 from serving.inference.record import RecordOptions, RequestRecord
 from serving.metrics import Metrics
 from serving.metrics.monitored import Monitored
+from serving.models.lane import LaneOptions
 from serving.models.manager import ModelManager
-from serving.tfserving.grpc_services import make_server
-from serving.tfserving.rest import RestApi
+from serving.tfserving.grpc_services import add_services
+from serving.tfserving.rest import TfServingApi
 
 _log = logging.getLogger("serving")
 
-_CANARY_PART = 2
-"""A canary that hangs blocks at most one in this many threads; the others remain for the stable version."""
+_ASIDE_THREADS = 2  # Python runs in one at a time
 
 
 class CannotServeError(Exception):
@@ -59,21 +64,30 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     raise_file_limit()
     metrics = Metrics()
     store = ModelStore(options.store)
-    manager = ModelManager(store, options.model, options.cache, metrics)
-    lane = CanaryLane(max(1, options.threads // _CANARY_PART), options.canary_seconds)
+    manager = ModelManager(store, options.model, options.cache, metrics, _lane_options(options))
     record = _open_record(options, metrics)
-    inference = Inference(manager, metrics, options.max_in_flight, lane, record)
-    threads = ThreadPoolExecutor(options.threads, thread_name_prefix="rest")
-    max_bytes = int(options.max_request_mb * MIB)
-    grpc_server = make_server(inference, options.threads, max_bytes, options.max_in_flight)
+    inference = Inference(manager, metrics, options.canary_seconds, record)
+    aside = Aside(_ASIDE_THREADS)
+    grpc_server = _grpc_server(options)
+    add_services(grpc_server, inference, aside)
     grpc_port = _bind(grpc_server, options.host, options.grpc_port)
-    http = _HttpServer(_uvicorn_config(RestApi(inference, threads, max_bytes, options.silence_seconds), options))
+    bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB), options.silence_seconds)
+    app = application([*PlatformApi(inference).routes, *TfServingApi(inference, bodies, aside).routes])
+    http = _HttpServer(_uvicorn_config(app, inference, options))
 
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    duck = 0.0
+
+    def ask_to_stop(lame_duck: float) -> None:
+        nonlocal duck
+        duck = 0.0 if stop.is_set() else lame_duck
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, ask_to_stop, options.lame_duck_seconds)
+    loop.add_signal_handler(signal.SIGINT, ask_to_stop, 0.0)
     http_task = asyncio.create_task(http.serve(sockets=[listener]))
-    grpc_server.start()
+    await grpc_server.start()
     manager.start(options.poll_seconds)
     try:
         await _first_pass(manager, stop)
@@ -82,14 +96,35 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
             _insist_ready(manager, store, options)
             _announce(listener.getsockname()[1], grpc_port, options, manager)
             await stop.wait()
+            await _be_lame_duck(inference, lambda: duck)
     finally:
         await _drain(inference, manager, http, http_task, grpc_server, options.drain_seconds)
-        threads.shutdown(wait=False, cancel_futures=True)
-        lane.close()
+        aside.close()
         if record is not None:
             await asyncio.to_thread(record.close)
         if options.ready_file:
             options.ready_file.unlink(missing_ok=True)
+
+
+def _lane_options(options: argparse.Namespace) -> LaneOptions:
+    return LaneOptions(
+        options.threads,
+        options.max_batch_size,
+        options.batch_timeout_micros,
+        options.max_in_flight,
+        options.queue_seconds,
+    )
+
+
+def _grpc_server(options: argparse.Namespace) -> grpc.aio.Server:
+    return grpc.aio.server(
+        maximum_concurrent_rpcs=options.max_in_flight,
+        options=[
+            ("grpc.so_reuseport", 0),  # otherwise a second server would silently share the port
+            ("grpc.max_receive_message_length", int(options.max_request_mb * MIB)),
+            ("grpc.max_send_message_length", -1),
+        ],
+    )
 
 
 def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord | None:
@@ -107,20 +142,20 @@ def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord
     return RequestRecord(bounds, metrics)
 
 
-def _uvicorn_config(api: RestApi, options: argparse.Namespace) -> uvicorn.Config:
+def _uvicorn_config(app: Starlette, inference: Inference, options: argparse.Namespace) -> uvicorn.Config:
     return uvicorn.Config(
-        api.app,
+        app,
         log_config=None,
         log_level="warning",
         access_log=False,
-        http=protocol(options.silence_seconds),  # type: ignore[arg-type]  # a class, or what makes one
+        http=protocol(options.silence_seconds, lambda: inference.leaving),  # type: ignore[arg-type]  # a class, or what makes one
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=int(options.drain_seconds) + 1,
     )
 
 
-def _bind(server: grpc.Server, host: str, port: int) -> int:
+def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         bound = int(server.add_insecure_port(address))
@@ -157,20 +192,26 @@ def _announce(rest_port: int, grpc_port: int, options: argparse.Namespace, manag
         storage.write(str(options.ready_file.absolute()), f"{told}\n".encode())
 
 
+async def _be_lame_duck(inference: Inference, seconds: Callable[[], float]) -> None:
+    """Answers, but says that it is leaving, until those who choose among servers have noticed."""
+    inference.leaving = True
+    began = time.monotonic()
+    while time.monotonic() - began < seconds():
+        await asyncio.sleep(0.05)
+
+
 async def _drain(
     inference: Inference,
     manager: ModelManager,
     http: uvicorn.Server,
     http_task: asyncio.Task[None],
-    grpc_server: grpc.Server,
+    grpc_server: grpc.aio.Server,
     seconds: float,
 ) -> None:
     """Refuses new requests, answers those in progress, then closes."""
-    inference.draining = True
+    inference.leaving = inference.draining = True
     manager.stop()
     _log.info("stopping: %d requests under way", inference.in_flight)
-    grpc_stopped = grpc_server.stop(seconds)
     http.should_exit = True
-    await http_task
-    await asyncio.to_thread(grpc_stopped.wait, seconds + 1)
+    await asyncio.gather(http_task, grpc_server.stop(seconds))
     _log.info("stopped")

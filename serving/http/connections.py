@@ -20,11 +20,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     Args:
         seconds: from the connection, or the head's first byte, to its last.
+        leaving: whether a connection ends with the answer to its request.
     """
 
-    def __init__(self, *arguments: Any, seconds: float, **more: Any) -> None:
+    def __init__(self, *arguments: Any, seconds: float, leaving: Callable[[], bool], **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self._seconds = seconds
+        self._seconds, self._leaving = seconds, leaving
         self._head_timer: TimerHandle | None = None
         self._head_bytes = 0
 
@@ -49,6 +50,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._end_head()
+        if self._leaving():
+            self.headers.append((b"connection", b"close"))
         super().on_headers_complete()
 
     def _await_head(self) -> None:
@@ -74,9 +77,9 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
 
-def protocol(seconds: float) -> Callable[..., asyncio.Protocol]:
+def protocol(seconds: float, leaving: Callable[[], bool]) -> Callable[..., asyncio.Protocol]:
     """What uvicorn makes of each connection."""
-    return functools.partial(BoundedHttp, seconds=seconds)
+    return functools.partial(BoundedHttp, seconds=seconds, leaving=leaving)
 
 
 def raise_file_limit() -> None:

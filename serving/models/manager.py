@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from model_store import CANARY, KERAS_FILE, STABLE, Label, ModelStore, StoreError
 from serving.errors import NotFoundError, NotReadyError
 from serving.metrics import Metrics
+from serving.models.lane import LaneOptions
 from serving.models.servable import Servable
 from spec.errors import InputError
 from spec.words import one_line
@@ -82,6 +83,7 @@ class ModelManager:
     Args:
         names: the models to serve; None: all that have a label in the store.
         cache: where releases of a remote store are copied to.
+        lane: how requests wait for a version's threads.
     """
 
     def __init__(
@@ -90,11 +92,13 @@ class ModelManager:
         names: Sequence[str] | None,
         cache: pathlib.Path,
         metrics: Metrics,
+        lane: LaneOptions,
     ) -> None:
         self._store = store
         self._names = None if names is None else tuple(names)
         self._cache = cache
         self._metrics = metrics
+        self._lane = lane
         waiting = "not loaded yet"
         self._models: dict[str, ServedModel] = {name: ServedModel(name, why_not=waiting) for name in self._names or ()}
         self._failures: dict[tuple[str, int], _Failure] = {}
@@ -261,7 +265,7 @@ class ModelManager:
         self._set_status(name, version, VersionStatus("LOADING"))
         try:
             folder = self._store.fetch(name, version, self._cache, without=(KERAS_FILE,))
-            servable = Servable(name, version, folder)
+            servable = Servable(name, version, folder, self._lane)
             servable.warm_up()
         except (StoreError, InputError) as error:
             self._load_failed(name, version, _DATA_LOSS, str(error))
@@ -323,7 +327,7 @@ class ModelManager:
         used = {(name, version) for name, model in self._models.items() for version in model.servables}
         done = [key for key, servable in self._loaded.items() if key not in used and servable.idle]
         for name, version in done:
-            del self._loaded[name, version]
+            self._loaded.pop((name, version)).lane.close()
             self._set_status(name, version, VersionStatus("END"))
             self._metrics.forget_predictions(name, version)
             _log.info("%s version %d: unloaded", name, version)

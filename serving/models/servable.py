@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import pathlib
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +23,7 @@ from serving.codec.signature import Feature, TensorInfo, read_description
 from serving.codec.tensors import Arrays, check_array, check_pictures, fill_missing, settle_missing
 from serving.errors import BadRequestError, ServingError
 from serving.models._refusals import complaint, first_line
+from serving.models.lane import Lane, LaneOptions
 
 DEFAULT_SIGNATURE = answering.DEFAULT
 CLASSIFY, REGRESS = "classify", "regress"
@@ -48,7 +49,12 @@ class Signature:
     outputs: dict[str, TensorInfo]
     is_variant: bool = False
 
-    @property
+    @functools.cached_property
+    def takes_rows(self) -> bool:
+        """Whether each of its tensors has a row for each row of a request."""
+        return all(info.shape and info.shape[0] is None for info in (*self.inputs.values(), *self.outputs.values()))
+
+    @functools.cached_property
     def takes_examples(self) -> bool:
         """Whether its only input is a batch of serialized tf.Example: texts that are no column's."""
         return len(self.inputs) == 1 and all(
@@ -65,15 +71,19 @@ class Servable:
     Raises InputError for an index or a variant that cannot be read: what was evaluated is what it answers, so nothing else is served
     instead.
 
+    Args:
+        lane: how requests wait for its threads.
+
     Attributes:
         features: its raw features from trainyard.json; empty for a SavedModel that is not ours.
         classes: likewise, in the order of its probabilities; empty where it has none.
         signature_defs: as stored in saved_model.pb, for metadata.
     """
 
-    def __init__(self, model: str, version: int, folder: pathlib.Path) -> None:
+    def __init__(self, model: str, version: int, folder: pathlib.Path, lane: LaneOptions | None = None) -> None:
         self.model = model
         self.version = version
+        self.lane = Lane(f"{model} version {version}", lane or LaneOptions())
         self.features, self.classes = read_description(folder)
         self.signature_defs = _signature_defs(folder)
         self._golden = _golden_request(folder)
@@ -90,23 +100,20 @@ class Servable:
                 self.signatures[name] = dataclasses.replace(default, name=name, call=call, is_variant=True)
                 self.signature_defs[name] = self.signature_defs[DEFAULT_SIGNATURE]
         self._in_flight = 0
-        self._lock = threading.Lock()
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Marks a request in progress, so that the version is not unloaded before its end."""
-        with self._lock:
-            self._in_flight += 1
+        self._in_flight += 1
         try:
             yield
         finally:
-            with self._lock:
-                self._in_flight -= 1
+            self._in_flight -= 1
 
     @property
     def idle(self) -> bool:
         """Whether no request is in progress."""
-        return self._in_flight == 0
+        return self._in_flight == 0 and self.lane.idle
 
     def signature(self, name: str = "") -> Signature:
         """A signature by name; serving_default if the name is empty."""
@@ -136,11 +143,28 @@ class Servable:
             )
         return found
 
-    def run(self, signature: Signature, arrays: Arrays) -> Arrays:
-        """Runs a signature.
+    async def answer(self, signature: Signature, arrays: Arrays, seconds: float | None = None) -> Arrays:
+        """Runs a signature on tensors that `checked` gave, in a batch with other requests' where the model is ours.
+
+        Args:
+            seconds: how long it may wait for a thread; default: as the lane says.
 
         Raises:
-            BadRequestError: an input is missing, unknown, or has the wrong type or shape; or the graph refuses the values.
+            BadRequestError: the graph refuses the values.
+            BusyError: too many requests wait, or this one waited too long.
+        """
+        kind = signature.name if self.features and signature.takes_rows else None
+        return await self.lane.run(functools.partial(self.call, signature), arrays, kind, seconds)
+
+    def run(self, signature: Signature, arrays: Arrays) -> Arrays:
+        """Checks tensors and runs a signature on them, in this thread."""
+        return self.call(signature, self.checked(signature, arrays))
+
+    def checked(self, signature: Signature, arrays: Arrays) -> Arrays:
+        """The tensors that a signature is run on.
+
+        Raises:
+            BadRequestError: an input is missing, unknown, or has the wrong type or shape.
         """
         if unknown := arrays.keys() - signature.inputs.keys():
             known = ", ".join(info.shown for info in signature.inputs.values())
@@ -155,6 +179,14 @@ class Servable:
         if self.features and len({array.shape[:1] for array in arrays.values()}) > 1:
             sizes = ", ".join(f"{name} {array.shape[0]}" for name, array in sorted(arrays.items()))
             raise BadRequestError(f"every input must have a value for each row. Received rows: {sizes}")
+        return arrays
+
+    def call(self, signature: Signature, arrays: Arrays) -> Arrays:
+        """Runs a signature on tensors that `checked` gave.
+
+        Raises:
+            BadRequestError: the graph refuses the values.
+        """
         try:
             return signature.call(arrays)
         except _REFUSALS as error:
@@ -189,17 +221,6 @@ class Servable:
                 first = middle
         problem = _refusal(signature, arrays, slice(first, end))
         return (first, problem) if problem else None
-
-    def classify(
-        self, signature: Signature, examples: np.ndarray[Any, Any]
-    ) -> tuple[np.ndarray[Any, Any] | None, np.ndarray[Any, Any]]:
-        """Classes (bytes, [N, C]; None if the model has no names for them) and scores (float, [N, C]) of serialized examples [N]."""
-        outputs = self.run(signature, {next(iter(signature.inputs)): examples})
-        return outputs.get("classes"), outputs["scores"]
-
-    def regress(self, signature: Signature, examples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Values (float, [N]) of serialized examples [N]."""
-        return self.run(signature, {next(iter(signature.inputs)): examples})["outputs"].reshape(len(examples))
 
     def warm_up(self) -> None:
         """Runs each signature once, so that the first caller does not wait for tracing and allocation."""
