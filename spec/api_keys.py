@@ -71,7 +71,9 @@ def read_keys(path: pathlib.Path) -> tuple[ApiKey, ...]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise InputError(f"{where or 'not a file of keys'}: {first['msg']}. `trainyard keys` writes it.", file=path) from None
+        raise InputError(
+            f"{where or 'not a file of keys'}: {first['msg']}. `trainyard keys` writes it.", file=path
+        ) from None
     for what, values in (("name", [one.name for one in keys]), ("sha256", [one.sha256 for one in keys])):
         if double := next((value for value in values if values.count(value) > 1), None):
             raise InputError(f"two keys have the {what} {double}. `trainyard keys` writes it.", file=path)

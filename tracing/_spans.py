@@ -57,7 +57,9 @@ def start(service: str) -> bool:
     if not _first(_ENDPOINTS) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
     if (asked := _first(_PROTOCOLS) or _HTTP) != _HTTP:
-        _log.warning("no traces are sent: %s is what Trainyard speaks (OTEL_EXPORTER_OTLP_PROTOCOL). Received: %s", _HTTP, asked)
+        _log.warning(
+            "no traces are sent: %s is what Trainyard speaks (OTEL_EXPORTER_OTLP_PROTOCOL). Received: %s", _HTTP, asked
+        )
         return False
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import SERVICE_NAME, Resource

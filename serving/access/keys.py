@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import pathlib
 import time
 
@@ -23,8 +22,9 @@ _State = tuple[int, int, int, int]
 class Keys:
     """Says whose a key is, and whether it may ask once more.
 
-    A key is looked up by its SHA-256, so that the time it takes says nothing about the keys there are. The file is looked at again at a
-    request, at most every half second: a revoked key is refused at once. Where it cannot be read any longer, the keys of before stay.
+    A key is looked up by its SHA-256, so that the time it takes says nothing about the keys there are. A request looks at the
+    file again, at most every half second, so that a revoked key is soon refused. While the file is damaged or away, the keys of
+    before stay in force.
 
     Args:
         path: of the file that `trainyard keys` writes.
@@ -61,7 +61,9 @@ class Keys:
         if key is None:
             raise UnauthenticatedError("the API key is not known here; it may have been revoked.")
         if key.rate is not None and (seconds := self._bucket(key).take()):
-            raise LimitedError(f"the key {key.name!r} may send {key.rate:g} requests a second; try again in {seconds:.2g} s", seconds)
+            raise LimitedError(
+                f"the key {key.name!r} may send {key.rate:g} requests a second; try again in {seconds:.2g} s", seconds
+            )
         return key.name
 
     def _bucket(self, key: ApiKey) -> Bucket:

@@ -26,6 +26,9 @@ class RestDoor:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         with self._door.passing("rest", scope["path"], headers) as exchange:
             exchange.code = _LEFT
+            if headers.get(HEADER) != exchange.request_id:  # so that the answer has the id that the log has
+                others = [one for one in scope["headers"] if one[0] != HEADER.encode()]
+                scope = {**scope, "headers": [*others, (HEADER.encode(), exchange.request_id.encode())]}
 
             async def receive_and_count() -> Message:
                 message = await receive()

@@ -78,5 +78,5 @@ class RpcDoor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
 
 def _code(context: grpc.aio.ServicerContext) -> str:
-    code = context.code()
+    code = context.code() or 0  # none is set where all is well
     return code.name if isinstance(code, grpc.StatusCode) else _CODES[code]

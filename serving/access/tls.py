@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import argparse
 import pathlib
 import ssl
-from typing import Any
 
 import grpc
 
@@ -37,21 +36,13 @@ class Tls:
         )
 
 
-class QuickHandshakes(asyncio.SelectorEventLoop):
-    """An event loop whose TLS connections are closed unless their handshake is done in time; asyncio's own bound is a minute.
+def tls_of(options: argparse.Namespace) -> Tls | None:
+    """TLS as `--tls-...` says.
 
-    Args:
-        seconds: from the connection to the end of its handshake.
+    Raises:
+        InputError: a file is not fit for use.
     """
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._seconds = seconds
-
-    async def create_server(self, *arguments: Any, **options: Any) -> asyncio.Server:  # type: ignore[override]
-        if options.get("ssl"):
-            options["ssl_handshake_timeout"] = options["ssl_shutdown_timeout"] = self._seconds
-        return await super().create_server(*arguments, **options)
+    return Tls(options.tls_cert, options.tls_key, options.tls_client_ca) if options.tls_cert else None
 
 
 def _context(certificate: pathlib.Path, key: pathlib.Path, client_authority: pathlib.Path | None) -> ssl.SSLContext:
@@ -64,14 +55,17 @@ def _context(certificate: pathlib.Path, key: pathlib.Path, client_authority: pat
         if "MISMATCH" in (error.reason or ""):
             raise InputError(f"is not the key of the certificate in {certificate}.", file=key) from None
         raise InputError(
-            f"expected a certificate in PEM, and its unencrypted key in {key}. OpenSSL says: {error.reason}", file=certificate
+            f"expected a certificate in PEM, and its unencrypted key in {key}. OpenSSL says: {error.reason}",
+            file=certificate,
         ) from None
     if client_authority is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         try:
             context.load_verify_locations(client_authority)
         except ssl.SSLError as error:
-            raise InputError(f"expected certificates in PEM. OpenSSL says: {error.reason}", file=client_authority) from None
+            raise InputError(
+                f"expected certificates in PEM. OpenSSL says: {error.reason}", file=client_authority
+            ) from None
     return context
 
 

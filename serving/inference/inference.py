@@ -14,6 +14,7 @@ import numpy as np
 
 from serving.codec.tensors import Arrays
 from serving.errors import BadRequestError, BusyError, NotReadyError, ServingError
+from serving.inference import exchange
 from serving.inference.canary import CanaryTimeoutError, NotFiniteError, in_time, insist_finite
 from serving.inference.record import RequestRecord
 from serving.metrics import Metrics
@@ -49,6 +50,7 @@ class Call:
     async def run(self, signature: Signature, arrays: Arrays) -> Arrays:
         """Runs a signature on tensors that the version has `checked`."""
         outputs = await self.servable.answer(signature, arrays, self._wait)
+        exchange.note(rows=_rows(outputs))
         self.outputs = outputs
         self.predicts = signature.name != EXPLAIN
         if not signature.takes_examples:
@@ -71,7 +73,9 @@ class Call:
 
     async def _ask_examples(self, signature: Signature, examples: np.ndarray[Any, Any]) -> Arrays:
         checked = self.servable.checked(signature, {next(iter(signature.inputs)): examples})
-        return await self.servable.answer(signature, checked, self._wait)
+        outputs = await self.servable.answer(signature, checked, self._wait)
+        exchange.note(rows=len(examples))
+        return outputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +168,7 @@ class Inference:
         try:
             servable, label = self.manager.find(request.model, request.version, request.label)
             names = (servable.model, str(servable.version), label)
+            _note(request, names)
             call = Call(request.id, servable, label)
             with servable.in_use():
                 answer = await work(call)
@@ -199,6 +204,7 @@ class Inference:
         else:
             self._count(names, request, "OK", time.perf_counter() - started)
             self._observe(call)
+            _note(request, names)
             return answer
         return await self._answer_instead(names, request, work, failure, took)
 
@@ -239,6 +245,18 @@ class Inference:
                 self._record.offer(call.request_id, call.servable, call.label, call.inputs, call.outputs)
         except Exception:
             _log.exception("%s version %d: an answer could not be counted", call.servable.model, call.servable.version)
+
+
+def _rows(outputs: Arrays) -> int:
+    """Of an answer without rows, one."""
+    first = next(iter(outputs.values()), None)
+    return first.shape[0] if first is not None and first.ndim else 1
+
+
+def _note(request: Request, names: tuple[str, str, str]) -> None:
+    """For the access log: who answers."""
+    model, version, label = names
+    exchange.note(request_id=request.id, method=request.method, model=model, version=version, label=label)
 
 
 def _reason(failure: Exception) -> str:
