@@ -193,10 +193,7 @@ def test_a_file_of_keys_that_is_not_fit_is_one_line_at_once(tmp_path, start, pub
         assert said in server.log() and len(server.log().splitlines()) == 1, server.log()
 
 
-def test_it_is_said_what_is_open_to_other_machines(publish, start, exports, tmp_path):
+def test_it_is_said_what_is_open_to_other_machines(publish, start, exports):
     publish("house", exports["house"])
-    path = tmp_path / "keys.json"
-    keys(path, "create", "first")
-    said = "0.0.0.0 is reached from other machines, without"
-    assert f"{said} API keys (--api-keys) and TLS (--tls-cert)" in start("--host", "0.0.0.0").wait_until_ready().log()
-    assert f"{said} TLS (--tls-cert):" in start("--host", "0.0.0.0", "--api-keys", str(path)).wait_until_ready().log()
+    said = "0.0.0.0 is reached from other machines, without API keys (--api-keys) and TLS (--tls-cert): docs/guides/"
+    assert said in start("--host", "0.0.0.0").wait_until_ready().log()
