@@ -41,6 +41,8 @@ REPORTS_URL = "TRAINYARD_REPORTS_URL"
 # Releases and serving.
 SERVER = "TRAINYARD_SERVER"
 """The model server's REST address. Default: `http://127.0.0.1:8501`."""
+SERVER_KEY = "TRAINYARD_SERVER_KEY"
+"""The API key that Airflow's tasks send to the model server, where it asks for one."""
 RECORD = "TRAINYARD_RECORD"
 """Folder of the model server's request record, for shadow comparisons, skew and live metrics. Default: nothing is recorded."""
 RECORD_RATE = "TRAINYARD_RECORD_RATE"

@@ -54,6 +54,8 @@ def start(service: str) -> bool:
         Whether spans are sent.
     """
     global _tracer
+    if _tracer is not None:
+        return True
     if not _first(_ENDPOINTS) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
     if (asked := _first(_PROTOCOLS) or _HTTP) != _HTTP:

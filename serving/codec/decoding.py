@@ -62,28 +62,37 @@ def _parse(body: bytes) -> Any:
     return document
 
 
-def decode_predict(document: Mapping[str, Any], inputs: Mapping[str, TensorInfo]) -> tuple[Arrays, bool]:
-    """The tensors of a predict request.
-
-    Returns:
-        The tensors by input name, and whether the request is in row form ("instances").
+def is_by_row(document: Mapping[str, Any]) -> bool:
+    """Whether a predict request is in row form ("instances"), and not in column form ("inputs").
 
     Raises:
-        BadRequestError: names the row and the input that do not fit.
+        BadRequestError: it is in neither form, or in both.
     """
     if ("instances" in document) == ("inputs" in document):
         found = ", ".join(sorted(document)) or "an empty object"
         raise BadRequestError(
             f'the body needs either "instances" (row form) or "inputs" (column form). Received: {found}'
         )
-    if "instances" in document:
-        return _decode_rows(document["instances"], inputs), True
-    return _decode_columns(document["inputs"], inputs), False
+    return "instances" in document
 
 
-def _decode_rows(instances: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
+def rows_of(document: Mapping[str, Any]) -> list[Any]:
+    """The rows of a predict request in row form."""
+    instances = document["instances"]
     if not isinstance(instances, list) or not instances:
         raise BadRequestError(f'"instances" must be a list of at least one instance. Received: {show(instances)}')
+    return instances
+
+
+def decode_rows(instances: list[Any], inputs: Mapping[str, TensorInfo]) -> Arrays:
+    """The tensors of rows, by input name.
+
+    Args:
+        instances: at least one; columns are renamed in place.
+
+    Raises:
+        BadRequestError: names the row and the input that do not fit.
+    """
     if isinstance(instances[0], dict) and not is_b64(instances[0]):
         known, renamed = inputs.keys(), any(info.column for info in inputs.values())
         for row, instance in enumerate(instances):
@@ -103,7 +112,12 @@ def _decode_rows(instances: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
     return {info.name: _tensor(instances, info, lambda path: "instances" + _index(path))}
 
 
-def _decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
+def decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
+    """The tensors of columns, by input name.
+
+    Raises:
+        BadRequestError: names the input that does not fit.
+    """
     if not isinstance(columns, dict) or is_b64(columns):
         info = _only(inputs, "inputs", '"inputs" must be an object {input: values}', columns)
         return {info.name: _tensor(columns, info, lambda path: "inputs" + _index(path))}

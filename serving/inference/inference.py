@@ -18,6 +18,7 @@ from serving.inference import exchange
 from serving.inference.canary import CanaryTimeoutError, NotFiniteError, in_time, insist_finite
 from serving.inference.record import RequestRecord
 from serving.metrics import Metrics
+from serving.models.answers import Part
 from serving.models.manager import ModelManager
 from serving.models.servable import Servable, Signature
 from spec.signatures import EXPLAIN
@@ -32,50 +33,54 @@ METADATA = "metadata"
 
 
 class Call:
-    """A request in progress: which version answers, its inputs, its outputs, and whether these are predictions.
+    """A request in progress: which version answers, and what.
 
     Args:
         wait: how many seconds it may wait for one of the version's threads; None: as the version's lane says.
+
+    Attributes:
+        part: the answer and what it was made from; None before there is one.
+        recorded: whether it is an answer to raw features, which the record keeps.
+        predicts: whether it is a prediction.
     """
 
     def __init__(self, request_id: str, servable: Servable, label: str, wait: float | None = None) -> None:
         self.request_id = request_id
         self.servable = servable
         self.label = label
-        self.inputs: Arrays = {}
-        self.outputs: Arrays = {}
+        self.part: Part | None = None
+        self.recorded = False
         self.predicts = True
         self._wait = wait
 
     async def run(self, signature: Signature, arrays: Arrays) -> Arrays:
         """Runs a signature on tensors that the version has `checked`."""
-        outputs = await self.servable.answer(signature, arrays, self._wait)
-        exchange.note(rows=_rows(outputs))
-        self.outputs = outputs
-        self.predicts = signature.name != EXPLAIN
-        if not signature.takes_examples:
-            self.inputs = arrays
-        return outputs
+        return self._answered(signature, await self.servable.answer(signature, arrays, self._wait)).outputs
+
+    async def run_rows(self, signature: Signature, instances: list[Any]) -> Part:
+        """Decodes rows of JSON and runs a signature on them."""
+        return self._answered(signature, await self.servable.answer_rows(signature, instances, self._wait))
 
     async def classify(
         self, signature: Signature, examples: np.ndarray[Any, Any]
     ) -> tuple[np.ndarray[Any, Any] | None, np.ndarray[Any, Any]]:
         """Classes (bytes, [N, C]; None if the model has no names for them) and scores (float, [N, C]) of serialized examples [N]."""
-        outputs = await self._ask_examples(signature, examples)
-        self.outputs = {"scores": outputs["scores"]}
+        outputs = await self._run_examples(signature, examples)
         return outputs.get("classes"), outputs["scores"]
 
     async def regress(self, signature: Signature, examples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Values (float, [N]) of serialized examples [N]."""
-        values = (await self._ask_examples(signature, examples))["outputs"].reshape(len(examples))
-        self.outputs = {"outputs": values}
-        return values
+        return (await self._run_examples(signature, examples))["outputs"].reshape(len(examples))
 
-    async def _ask_examples(self, signature: Signature, examples: np.ndarray[Any, Any]) -> Arrays:
-        checked = self.servable.checked(signature, {next(iter(signature.inputs)): examples})
-        outputs = await self.servable.answer(signature, checked, self._wait)
-        exchange.note(rows=len(examples))
-        return outputs
+    async def _run_examples(self, signature: Signature, examples: np.ndarray[Any, Any]) -> Arrays:
+        return await self.run(signature, self.servable.checked(signature, {next(iter(signature.inputs)): examples}))
+
+    def _answered(self, signature: Signature, part: Part) -> Part:
+        self.part = part
+        exchange.note(rows=part.end - part.start)
+        self.predicts = signature.name != EXPLAIN
+        self.recorded = not signature.takes_examples
+        return part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +200,8 @@ class Inference:
         try:
             with canary.in_use():
                 answer = await in_time(work(call), seconds)
-            insist_finite(call.outputs)
+            if call.part is not None:
+                insist_finite(call.part.outputs)
         except BusyError:
             self.metrics.fallbacks.labels(canary.model, canary.version, "busy").inc()
             return await self._answer_by_label(request, work)
@@ -237,20 +243,14 @@ class Inference:
 
     def _observe(self, call: Call) -> None:
         """Counts and records an answer; failures here must not cost the caller the answer."""
-        if not (call.outputs and call.predicts):
+        if call.part is None or not call.predicts:
             return
         try:
-            self.metrics.count_predictions(call.servable.model, call.servable.version, call.outputs)
-            if self._record is not None and call.inputs:
-                self._record.offer(call.request_id, call.servable, call.label, call.inputs, call.outputs)
+            self.metrics.count_predictions(call.servable.model, call.servable.version, call.part.outputs)
+            if self._record is not None and call.recorded:
+                self._record.offer(call.request_id, call.servable, call.label, call.part)
         except Exception:
             _log.exception("%s version %d: an answer could not be counted", call.servable.model, call.servable.version)
-
-
-def _rows(outputs: Arrays) -> int:
-    """Of an answer without rows, one."""
-    first = next(iter(outputs.values()), None)
-    return first.shape[0] if first is not None and first.ndim else 1
 
 
 def _note(request: Request, names: tuple[str, str, str]) -> None:

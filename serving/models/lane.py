@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
-import numpy as np
-
-from serving.codec.tensors import Arrays
 from serving.errors import BusyError
 
-Run = Callable[[Arrays], Arrays]
+_Item = TypeVar("_Item")
+_Answer = TypeVar("_Answer")
+Together = Callable[[Sequence[_Item]], Sequence[_Answer]]
+"""Answers the items of several requests, one each; raises where one of them cannot be answered."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +49,12 @@ class TooLongInLineError(BusyError):
 class _Waiting:
     """A request in line."""
 
-    __slots__ = ("arrays", "future", "gone", "key", "rows", "run", "since", "timer")
+    __slots__ = ("future", "gone", "item", "kind", "rows", "since", "timer", "together")
 
-    def __init__(self, run: Run, arrays: Arrays, key: Hashable, rows: int, future: asyncio.Future[Arrays]) -> None:
-        self.run, self.arrays, self.key, self.rows, self.future = run, arrays, key, rows, future
+    def __init__(
+        self, together: Together[Any, Any], item: Any, kind: Hashable, rows: int, future: asyncio.Future[Any]
+    ) -> None:
+        self.together, self.item, self.kind, self.rows, self.future = together, item, kind, rows, future
         self.since = time.monotonic()
         self.gone = False
         self.timer: asyncio.TimerHandle | None = None
@@ -72,12 +76,20 @@ class Lane:
     def idle(self) -> bool:
         return self._places == 0
 
-    async def run(self, run: Run, arrays: Arrays, kind: Hashable, seconds: float | None = None) -> Arrays:
-        """Runs a function of tensors [N, ...] on a thread, with the rows of other requests of its kind, types and shapes.
+    async def run(
+        self,
+        together: Together[_Item, _Answer],
+        item: _Item,
+        kind: Hashable,
+        rows: int,
+        seconds: float | None = None,
+    ) -> _Answer:
+        """Answers a request on a thread, with others of its kind.
 
         Args:
-            run: called with the tensors of several requests, one after another along the first axis.
-            kind: requests of one kind have the same `run`; None: one that runs alone, since its tensors have no rows.
+            together: called with the items of several requests; if it raises, again with each of them alone.
+            kind: requests of one kind have the same `together`; None: this one is answered alone.
+            rows: how many the item has.
             seconds: how long the request may wait for a thread. Default: as the options say.
 
         Raises:
@@ -89,27 +101,22 @@ class Lane:
                 f"{self.options.max_in_flight} requests to {self._name} are under way, which is the limit (--max-in-flight); try again"
             )
         self._places += 1
-        try:
-            return await self._wait(run, arrays, kind, self.options.seconds if seconds is None else seconds)
-        finally:
-            self._places -= 1
-
-    async def _wait(self, run: Run, arrays: Arrays, kind: Hashable, seconds: float) -> Arrays:
         loop = asyncio.get_running_loop()
-        rows = 0 if kind is None else _rows(arrays)
-        key = (kind, *[(name, one.dtype.str, one.shape[1:]) for name, one in arrays.items()]) if rows else None
-        waiting = _Waiting(run, arrays, key, rows, loop.create_future())
+        seconds = self.options.seconds if seconds is None else seconds
+        waiting = _Waiting(together, item, kind, rows, loop.create_future())
         waiting.timer = loop.call_later(seconds, self._expire, waiting, seconds)
-        with self._condition:
-            self._line.append(waiting)
-            if len(self._threads) < self.options.threads:
-                self._begin()
-            self._condition.notify()
         try:
-            return await waiting.future
+            with self._condition:
+                self._line.append(waiting)
+                if len(self._threads) < self.options.threads:
+                    self._begin()
+                self._condition.notify()
+            answer: _Answer = await waiting.future
+            return answer
         finally:
             waiting.timer.cancel()
             waiting.gone = True  # its caller may have left
+            self._places -= 1
 
     def close(self) -> None:
         """Ends the threads once the line is empty."""
@@ -155,22 +162,22 @@ class Lane:
                     continue
                 first = self._line[0]
                 left = first.since + self.options.batch_timeout_micros / 1e6 - time.monotonic()
-                if left <= 0 or first.key is None or self._alike(first.key) >= self.options.max_batch_size:
+                if left <= 0 or first.kind is None or self._alike(first.kind) >= self.options.max_batch_size:
                     return self._taken()
                 self._condition.wait(left)
 
-    def _alike(self, key: Hashable) -> int:
-        return sum(one.rows for one in self._line if one.key == key)
+    def _alike(self, kind: Hashable) -> int:
+        return sum(one.rows for one in self._line if one.kind == kind)
 
     def _taken(self) -> list[_Waiting]:
         first = self._line.popleft()
         batch, rows = [first], first.rows
-        if first.key is not None:
+        if first.kind is not None:
             left = collections.deque[_Waiting]()
             for one in self._line:
                 if one.gone:
                     continue
-                if one.key == first.key and rows + one.rows <= self.options.max_batch_size:
+                if one.kind == first.kind and rows + one.rows <= self.options.max_batch_size:
                     batch.append(one)
                     rows += one.rows
                 else:
@@ -179,42 +186,27 @@ class Lane:
         return batch
 
 
-def _rows(arrays: Arrays) -> int:
-    """How many rows tensors have; 0 where it is not the same number for all."""
-    sizes = {one.shape[0] if one.ndim else 0 for one in arrays.values()}
-    return sizes.pop() if len(sizes) == 1 else 0
+def _answers(batch: Sequence[_Waiting]) -> Sequence[Any]:
+    """What each request of a batch is answered, or the error that it gets."""
+    if len(batch) > 1:
+        # Whose fault an error is shows when each is answered alone.
+        with contextlib.suppress(Exception):
+            return batch[0].together([one.item for one in batch])
+    return [_alone(one) for one in batch]
 
 
-def _answers(batch: Sequence[_Waiting]) -> list[Arrays | BaseException]:
-    """What each request of a batch is answered: its part of the batch's answer, or its own where the batch has none."""
-    if len(batch) == 1:
-        return [_alone(batch[0])]
-    together = {name: np.concatenate([one.arrays[name] for one in batch]) for name in batch[0].arrays}
-    ends = np.cumsum([one.rows for one in batch]).tolist()
+def _alone(one: _Waiting) -> Any:
     try:
-        outputs = batch[0].run(together)
-    except Exception:  # whose fault it is shows when each runs alone
-        return [_alone(one) for one in batch]
-    if any(not output.ndim or output.shape[0] != ends[-1] for output in outputs.values()):
-        return [_alone(one) for one in batch]
-    starts = [0, *ends[:-1]]
-    return [
-        {name: output[start:end] for name, output in outputs.items()} for start, end in zip(starts, ends, strict=True)
-    ]
-
-
-def _alone(one: _Waiting) -> Arrays | BaseException:
-    try:
-        return one.run(one.arrays)
+        return one.together([one.item])[0]
     except Exception as error:
         return error
 
 
-def _deliver(batch: Sequence[_Waiting], answers: Sequence[Arrays | BaseException]) -> None:
+def _deliver(batch: Sequence[_Waiting], answers: Sequence[Any]) -> None:
     for one, answer in zip(batch, answers, strict=True):
         if one.future.done():
             continue
-        if isinstance(answer, BaseException):
+        if isinstance(answer, Exception):
             one.future.set_exception(answer)
         else:
             one.future.set_result(answer)

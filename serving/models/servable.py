@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import logging
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,12 +18,13 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 import answering
 from model_store import variants_in
-from serving.codec.decoding import decode_predict
+from serving.codec.decoding import decode_rows, hint_at_base64
 from serving.codec.examples import check_pictures_of, decode_examples
 from serving.codec.signature import Feature, TensorInfo, read_description
 from serving.codec.tensors import Arrays, check_array, check_pictures, fill_missing, settle_missing
 from serving.errors import BadRequestError, ServingError
 from serving.models._refusals import complaint, first_line
+from serving.models.answers import Batch, Part
 from serving.models.lane import Lane, LaneOptions
 
 DEFAULT_SIGNATURE = answering.DEFAULT
@@ -53,6 +55,11 @@ class Signature:
     def takes_rows(self) -> bool:
         """Whether each of its tensors has a row for each row of a request."""
         return all(info.shape and info.shape[0] is None for info in (*self.inputs.values(), *self.outputs.values()))
+
+    @functools.cached_property
+    def takes_one_shape(self) -> bool:
+        """Whether the rows of all requests have the same shapes."""
+        return all(None not in (info.row_shape or ()) for info in self.inputs.values())
 
     @functools.cached_property
     def takes_examples(self) -> bool:
@@ -143,7 +150,7 @@ class Servable:
             )
         return found
 
-    async def answer(self, signature: Signature, arrays: Arrays, seconds: float | None = None) -> Arrays:
+    async def answer(self, signature: Signature, arrays: Arrays, seconds: float | None = None) -> Part:
         """Runs a signature on tensors that `checked` gave, in a batch with other requests' where the model is ours.
 
         Args:
@@ -153,8 +160,36 @@ class Servable:
             BadRequestError: the graph refuses the values.
             BusyError: too many requests wait, or this one waited too long.
         """
-        kind = signature.name if self.features and signature.takes_rows else None
-        return await self.lane.run(functools.partial(self.call, signature), arrays, kind, seconds)
+        kind, rows = None, _rows(arrays)
+        if rows and self.features and signature.takes_rows:
+            kind = (signature.name, *[(name, one.dtype.str, one.shape[1:]) for name, one in arrays.items()])
+        return await self.lane.run(functools.partial(self._answer_tensors, signature), arrays, kind, rows, seconds)
+
+    async def answer_rows(self, signature: Signature, instances: list[Any], seconds: float | None = None) -> Part:
+        """Decodes rows of JSON and runs a signature on them, as `answer` does.
+
+        Raises:
+            BadRequestError: names the row and the input that do not fit.
+            BusyError: too many requests wait, or this one waited too long.
+        """
+        alike = self.features and signature.takes_rows and signature.takes_one_shape
+        kind = (signature.name,) if alike else None
+        together = functools.partial(self._answer_rows, signature)
+        return await self.lane.run(together, instances, kind, len(instances), seconds)
+
+    def _answer_tensors(self, signature: Signature, asked: Sequence[Arrays]) -> Sequence[Part]:
+        arrays = asked[0]
+        if len(asked) > 1:
+            arrays = {name: np.concatenate([one[name] for one in asked]) for name in arrays}
+        return _parts(arrays, self.call(signature, arrays), list(map(_rows, asked)))
+
+    def _answer_rows(self, signature: Signature, asked: Sequence[list[Any]]) -> Sequence[Part]:
+        arrays = decode_rows([row for instances in asked for row in instances], signature.inputs)
+        try:
+            arrays = self.checked(signature, arrays)
+            return _parts(arrays, self.call(signature, arrays), [len(instances) for instances in asked])
+        except BadRequestError as error:
+            raise BadRequestError(f"{error}{hint_at_base64(arrays)}") from None
 
     def run(self, signature: Signature, arrays: Arrays) -> Arrays:
         """Checks tensors and runs a signature on them, in this thread."""
@@ -205,7 +240,7 @@ class Servable:
             example = {columns[name]: value for name, value in self._golden.items()}
             return dict.fromkeys(signature.inputs, decode_examples({"examples": [example]}, self.features))
         if self._golden and (signature.name == DEFAULT_SIGNATURE or signature.is_variant):
-            return decode_predict({"instances": [self._golden]}, signature.inputs)[0]
+            return decode_rows([dict(self._golden)], signature.inputs)
         return {name: _made_up(info) for name, info in signature.inputs.items()}
 
     def _refused_row(self, signature: Signature, arrays: Arrays) -> tuple[int, tf.errors.OpError] | None:
@@ -230,6 +265,21 @@ class Servable:
             except ServingError as error:
                 # A made-up row need not make sense to the model.
                 _log.info("%s version %d, warm-up of %s: %s", self.model, self.version, signature.name, error)
+
+
+def _rows(arrays: Arrays) -> int:
+    """How many rows tensors have; 0 where it is not the same number for all."""
+    sizes = {one.shape[0] if one.ndim else 0 for one in arrays.values()}
+    return sizes.pop() if len(sizes) == 1 else 0
+
+
+def _parts(inputs: Arrays, outputs: Arrays, sizes: Sequence[int]) -> list[Part]:
+    """What each request is answered, by its number of rows."""
+    ends = list(itertools.accumulate(sizes))
+    batch = Batch(inputs, outputs, ends[-1])
+    if len(sizes) > 1 and any(not one.ndim or len(one) != batch.rows for one in outputs.values()):
+        raise ServingError("the model does not answer by row")  # each request is then answered alone
+    return [Part(batch, end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
 def _golden_request(folder: pathlib.Path) -> dict[str, Any]:

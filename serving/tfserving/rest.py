@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Any
 
@@ -10,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.codec.decoding import decode_predict, hint_at_base64, parse_json
-from serving.codec.encoding import encode_classify, encode_predict, encode_regress
+from serving.codec.decoding import decode_columns, hint_at_base64, is_by_row, parse_json, rows_of
+from serving.codec.encoding import encode_classify, encode_columns, encode_regress
 from serving.codec.examples import decode_examples
 from serving.codec.forms import decode_form, is_form, parse_form, signature_name
 from serving.codec.tensors import Arrays
@@ -22,7 +21,7 @@ from serving.http.responses import error_response, json_response, refusal
 from serving.inference.inference import Call, Inference
 from serving.inference.inference import Request as Asked
 from serving.inference.request_ids import HEADER, request_id
-from serving.models.servable import CLASSIFY, Signature
+from serving.models.servable import CLASSIFY
 from serving.tfserving._status import metadata_response, status_response, to_json
 
 _TARGET = re.compile(
@@ -99,16 +98,27 @@ class TfServingApi:
         return await self._aside.run(values.nbytes, lambda: encode_regress(values))
 
     async def _predict(self, call: Call, body: bytes, form: str) -> bytes:
-        asked = await self._aside.run(
-            len(body), lambda: _asked_by_form(call, body, form) if form else _asked_by_json(call, body)
-        )
+        if form:
+            parts = parse_form(body, form)
+            signature = call.servable.signature(signature_name(parts))
+            has_classes = signature.outputs.keys() & {"probability", "probabilities"}
+            classes = call.servable.classes if has_classes else ()
+            return await self._by_row(call, signature, decode_form(parts, signature.inputs), classes)
+        document = await self._aside.run(len(body), lambda: parse_json(body))
+        signature = call.servable.signature(_signature_name(document))
+        classes = _asked_classes(call, document)
+        if is_by_row(document):
+            return await self._by_row(call, signature, rows_of(document), classes)
+        columns = await self._aside.run(len(body), lambda: decode_columns(document["inputs"], signature.inputs))
         try:
-            outputs = await call.run(asked.signature, asked.arrays)
+            outputs = await call.run(signature, call.servable.checked(signature, columns))
         except BadRequestError as error:
-            raise BadRequestError(f"{error}{hint_at_base64(asked.arrays)}") from None
-        classes = _classes(call, outputs) if form else asked.classes
-        size = sum(one.nbytes for one in outputs.values())
-        return await self._aside.run(size, lambda: encode_predict(outputs, asked.row_form, asked.rows, classes))
+            raise BadRequestError(f"{error}{hint_at_base64(columns)}") from None
+        return await self._aside.run(_bytes(outputs), lambda: encode_columns(outputs, classes))
+
+    async def _by_row(self, call: Call, signature: Signature, instances: list[Any], classes: tuple[str, ...]) -> bytes:
+        part = await call.run_rows(signature, instances)
+        return await self._aside.run(part.nbytes, lambda: part.encode(classes))
 
     def _describe(self, match: re.Match[str], version: int | None) -> Response:
         manager = self._inference.manager
@@ -129,50 +139,8 @@ class TfServingApi:
         return json_response({"models": found})
 
 
-@dataclasses.dataclass(frozen=True)
-class _Asked:
-    """A predict request.
-
-    Attributes:
-        arrays: as the signature takes them.
-        rows: how many instances it has; 0 in column form.
-        classes: to be named in the answer.
-    """
-
-    signature: Signature
-    arrays: Arrays
-    row_form: bool
-    rows: int
-    classes: tuple[str, ...] = ()
-
-
-def _asked_by_json(call: Call, body: bytes) -> _Asked:
-    document = parse_json(body)
-    signature = call.servable.signature(_signature_name(document))
-    arrays, row_form = decode_predict(document, signature.inputs)
-    rows = len(document["instances"]) if row_form else 0
-    classes = _asked_classes(call, document)
-    return _Asked(signature, _checked(call, signature, arrays), row_form, rows, classes)
-
-
-def _asked_by_form(call: Call, body: bytes, content_type: str) -> _Asked:
-    parts = parse_form(body, content_type)
-    signature = call.servable.signature(signature_name(parts))
-    instances = decode_form(parts, signature.inputs)
-    arrays, _ = decode_predict({"instances": instances}, signature.inputs)
-    return _Asked(signature, call.servable.checked(signature, arrays), True, len(instances))
-
-
-def _checked(call: Call, signature: Signature, arrays: Arrays) -> Arrays:
-    try:
-        return call.servable.checked(signature, arrays)
-    except BadRequestError as error:
-        raise BadRequestError(f"{error}{hint_at_base64(arrays)}") from None
-
-
-def _classes(call: Call, outputs: Arrays) -> tuple[str, ...]:
-    """The model's classes, where its answer has their probabilities."""
-    return call.servable.classes if outputs.keys() & {"probability", "probabilities"} else ()
+def _bytes(outputs: Arrays) -> int:
+    return sum(one.nbytes for one in outputs.values())
 
 
 def _asked_classes(call: Call, document: dict[str, Any]) -> tuple[str, ...]:
