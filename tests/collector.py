@@ -57,7 +57,8 @@ def collector() -> Iterator[CollectorDouble]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = self.headers.get("Content-Length")
+            body = self.rfile.read(int(length)) if length else b"".join(self._chunks())
             packed = self.headers.get("Content-Encoding") == "gzip"
             double.take(ExportTraceServiceRequest.FromString(gzip.decompress(body) if packed else body))
             said = ExportTraceServiceResponse().SerializeToString()
@@ -66,6 +67,12 @@ def collector() -> Iterator[CollectorDouble]:
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
             self.wfile.write(said)
+
+        def _chunks(self) -> Iterator[bytes]:
+            while size := int(self.rfile.readline(), 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
 
         def log_message(self, *_: Any) -> None:
             pass
