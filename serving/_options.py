@@ -196,9 +196,9 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--cache",
         type=pathlib.Path,
-        default=pathlib.Path(tempfile.gettempdir()) / f"trainyard-serving-{os.getuid()}",
+        default=pathlib.Path(tempfile.gettempdir()) / f"trainyard-releases-{os.getuid()}",
         metavar="DIR",
-        help="where releases of a remote store are copied to (default %(default)s)",
+        help="folder of this user alone (mode 700), on a local disk, for verified copies of what is served (default %(default)s)",
     )
     _add_access(parser)
     options = parser.parse_args(arguments)

@@ -23,12 +23,10 @@ import tracing
 from model_store import ModelStore
 from serving._options import MIB
 from serving.access.opening import Access
-from serving.access.rest import RestDoor
-from serving.access.rpc import RpcDoor
-from serving.http.app import application
+from serving.http.app import Application
 from serving.http.aside import Aside
 from serving.http.bodies import Bodies
-from serving.http.connections import protocol, raise_file_limit
+from serving.http.connections import Connections, raise_file_limit
 from serving.http.platform import PlatformApi
 from serving.inference.inference import Inference
 from serving.inference.record import RecordOptions, RequestRecord
@@ -37,7 +35,7 @@ from serving.metrics.monitored import Monitored
 from serving.models.lane import LaneOptions
 from serving.models.manager import ModelManager
 from serving.tfserving.grpc_services import add_services
-from serving.tfserving.rest import TfServingApi
+from serving.tfserving.rest import BELOW, TfServingApi
 
 _log = logging.getLogger("serving")
 
@@ -77,9 +75,10 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     grpc_server = _grpc_server(options, access)
     add_services(grpc_server, inference, aside)
     grpc_port = _bind(grpc_server, access, options.host, options.grpc_port)
-    bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB), options.silence_seconds)
-    app = application([*PlatformApi(inference).routes, *TfServingApi(inference, bodies, aside).routes])
-    http = _HttpServer(_uvicorn_config(RestDoor(app, access.door), access, inference, options))
+    tfserving = TfServingApi(inference, Bodies(metrics, aside, int(options.max_request_mb * MIB)), aside)
+    app = Application([*PlatformApi(inference).routes, *tfserving.routes], BELOW, tfserving.models)
+    connections = Connections(options.silence_seconds, lambda: inference.leaving)
+    http = _HttpServer(_uvicorn_config(access.before(app), access, connections, options))
 
     stop = asyncio.Event()
     duck = 0.0
@@ -92,6 +91,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, ask_to_stop, options.lame_duck_seconds)
     loop.add_signal_handler(signal.SIGINT, ask_to_stop, 0.0)
+    sweeping = asyncio.create_task(connections.sweep())
     http_task = asyncio.create_task(http.serve(sockets=[listener]))
     await grpc_server.start()
     manager.start(options.poll_seconds)
@@ -105,6 +105,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
             await _be_lame_duck(inference, lambda: duck)
     finally:
         await _drain(inference, manager, http, http_task, grpc_server, options.drain_seconds)
+        sweeping.cancel()
         aside.close()
         if record is not None:
             await asyncio.to_thread(record.close)
@@ -125,7 +126,7 @@ def _lane_options(options: argparse.Namespace) -> LaneOptions:
 
 def _grpc_server(options: argparse.Namespace, access: Access) -> grpc.aio.Server:
     return grpc.aio.server(
-        interceptors=[RpcDoor(access.door)],
+        interceptors=access.interceptors(),
         maximum_concurrent_rpcs=options.max_in_flight,
         options=[
             ("grpc.so_reuseport", 0),  # otherwise a second server would silently share the port
@@ -151,14 +152,18 @@ def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord
     return RequestRecord(bounds, metrics)
 
 
-def _uvicorn_config(app: ASGIApp, access: Access, inference: Inference, options: argparse.Namespace) -> uvicorn.Config:
+def _uvicorn_config(
+    app: ASGIApp, access: Access, connections: Connections, options: argparse.Namespace
+) -> uvicorn.Config:
     tls = access.tls
     return uvicorn.Config(
         app,
         log_config=None,
         log_level="warning",
         access_log=False,
-        http=protocol(options.silence_seconds, lambda: inference.leaving),  # type: ignore[arg-type]  # a class, or what makes one
+        proxy_headers=False,
+        ws="none",
+        http=connections.protocol,  # type: ignore[arg-type]  # a class, or what makes one
         ssl_context_factory=None if tls is None else lambda *_: tls.context,
         lifespan="off",
         server_header=False,

@@ -10,7 +10,7 @@ Example:
     ''
 """
 
-from tracing._spans import Span, carried, server_span, span, start
+from tracing._spans import Span, carried, server_span, span, start, started
 from tracing._traceparent import HEADER, VARIABLE, trace_id
 
-__all__ = ["HEADER", "VARIABLE", "Span", "carried", "server_span", "span", "start", "trace_id"]
+__all__ = ["HEADER", "VARIABLE", "Span", "carried", "server_span", "span", "start", "started", "trace_id"]

@@ -75,6 +75,11 @@ def start(service: str) -> bool:
     return True
 
 
+def started() -> bool:
+    """Whether this process's spans are sent."""
+    return _tracer is not None
+
+
 @contextlib.contextmanager
 def span(name: str, **attributes: Attribute) -> Iterator[Span]:
     """A span below the current one; the process's first is below the one that TRACEPARENT names."""

@@ -6,9 +6,16 @@ import argparse
 import ipaddress
 import logging
 
+import grpc
+import grpc.aio
+from starlette.types import ASGIApp
+
+import tracing
 from serving.access.door import Door
 from serving.access.keys import Keys
 from serving.access.log import AccessLog
+from serving.access.rest import RestDoor
+from serving.access.rpc import RpcDoor
 from serving.access.tls import tls_of
 from serving.metrics import Metrics
 from spec.errors import InputError
@@ -17,7 +24,7 @@ _log = logging.getLogger("serving")
 
 
 class Access:
-    """The door, and TLS.
+    """The door, where there is anything to do at it, and TLS.
 
     Raises:
         InputError: a file of keys or certificates is not fit for use, or the access log cannot be written.
@@ -30,8 +37,17 @@ class Access:
         self.tls = tls_of(options)
         keys = None if options.api_keys is None else Keys(options.api_keys)
         self._access_log = None if options.access_log is None else _open_log(options.access_log, metrics)
-        self.door = Door(metrics, keys, self._access_log)
+        watched = keys is not None or self._access_log is not None or tracing.started()
+        self._door = Door(metrics, keys, self._access_log) if watched else None
         _warn_of_what_is_open(options)
+
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """The HTTP application as requests reach it."""
+        return app if self._door is None else RestDoor(app, self._door)
+
+    def interceptors(self) -> list[grpc.aio.ServerInterceptor]:
+        """What a call of gRPC passes."""
+        return [] if self._door is None else [RpcDoor(self._door)]
 
     def close(self) -> None:
         if self._access_log is not None:
