@@ -6,7 +6,7 @@ import argparse
 import os
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from serving._machine import most_workers
 from spec import environment as env
@@ -123,17 +123,26 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--max-batch-size",
-        type=_count,
-        default=32,
-        metavar="ROWS",
-        help="rows of several requests that run together; 1: each request on its own (default %(default)s)",
+        type=_of_model(_count),
+        action="append",
+        default=[("", 32)],
+        metavar="[MODEL=]ROWS",
+        help="rows of several requests that run together, of all models or of one; 1: each request on its own (default 32)",
     )
     add(
         "--batch-timeout-micros",
-        type=_whole,
-        default=0,
-        metavar="US",
-        help="how long a batch waits for more requests, in microseconds (default %(default)s: it takes those that wait)",
+        type=_of_model(_whole),
+        action="append",
+        default=[("", 0)],
+        metavar="[MODEL=]US",
+        help="how long a batch waits for more requests, in microseconds (default 0: it takes those that wait already)",
+    )
+    add(
+        "--max-rows",
+        type=_count,
+        default=16_384,
+        metavar="N",
+        help="rows of a request; one with more gets 400 (default %(default)s)",
     )
     add(
         "--workers",
@@ -274,6 +283,14 @@ def _at_least_zero(text: str) -> float:
 
 def _whole(text: str) -> int:
     return _count(text) if int(text) else 0
+
+
+def _of_model(number: Callable[[str], int]) -> Callable[[str], tuple[str, int]]:
+    def parse(text: str) -> tuple[str, int]:
+        model, _, value = text.rpartition("=")
+        return model, number(value)
+
+    return parse
 
 
 def _count(text: str) -> int:

@@ -9,7 +9,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import grpc
@@ -33,6 +33,7 @@ from serving.inference.inference import Inference
 from serving.inference.record import RecordOptions, RequestRecord
 from serving.metrics import Metrics
 from serving.metrics.monitored import Monitored
+from serving.models.batching import Batching, PerModel
 from serving.models.lane import LaneOptions
 from serving.models.manager import ModelManager
 from serving.models.source import Source, StoreSource
@@ -147,7 +148,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, host: Host
     tracing.start("trainyard-serving")
     metrics = Metrics()
     access = Access(options, metrics)
-    manager = ModelManager(host.source, options.model, metrics, _lane_options(options))
+    manager = ModelManager(host.source, options.model, metrics, _batching(options))
     record = _open_record(options, metrics)
     inference = Inference(manager, metrics, options.canary_seconds, record)
     aside = Aside(_ASIDE_THREADS)
@@ -194,14 +195,19 @@ def _application(options: argparse.Namespace, metrics: Metrics, inference: Infer
     return Application(routes, BELOW, tf_serving.models)
 
 
-def _lane_options(options: argparse.Namespace) -> LaneOptions:
-    return LaneOptions(
-        options.threads,
-        options.max_batch_size,
-        options.batch_timeout_micros,
-        options.max_in_flight,
-        options.queue_seconds,
+def _batching(options: argparse.Namespace) -> Batching:
+    lane = LaneOptions(
+        threads=options.threads,
+        max_in_flight=options.max_in_flight,
+        seconds=options.queue_seconds,
+        max_rows=options.max_rows,
     )
+    return Batching(lane, _per_model(options.max_batch_size), _per_model(options.batch_timeout_micros))
+
+
+def _per_model(given: Sequence[tuple[str, int]]) -> PerModel:
+    by_model = dict(given)
+    return PerModel(by_model.pop(""), by_model)
 
 
 def _grpc_server(

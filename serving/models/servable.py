@@ -25,6 +25,7 @@ from serving.codec.tensors import Arrays, by_input, check_array, check_pictures,
 from serving.errors import BadRequestError, ServingError
 from serving.models._refusals import complaint, first_line
 from serving.models.answers import Batch, Part
+from serving.models.batching import Batching
 from serving.models.lane import Lane, LaneOptions
 from serving.models.warm_up import RECORDS, replay
 
@@ -80,7 +81,7 @@ class Servable:
     instead.
 
     Args:
-        lane: how requests wait for its threads.
+        batching: how requests wait and are put together; default: as LaneOptions says.
 
     Attributes:
         features: its raw features from trainyard.json; empty for a SavedModel that is not ours.
@@ -88,11 +89,13 @@ class Servable:
         signature_defs: as stored in saved_model.pb, for metadata.
     """
 
-    def __init__(self, model: str, version: int, folder: pathlib.Path, lane: LaneOptions | None = None) -> None:
+    def __init__(self, model: str, version: int, folder: pathlib.Path, batching: Batching | None = None) -> None:
         self.model = model
         self.version = version
-        self.lane = Lane(f"{model} version {version}", lane or LaneOptions())
-        self.features, self.classes = read_description(folder)
+        described = read_description(folder)
+        self.features, self.classes = described.features, described.classes
+        options = batching.of(model, folder, described.rows_at_once) if batching else LaneOptions()
+        self.lane = Lane(f"{model} version {version}", options)
         self.signature_defs = _signature_defs(folder)
         self._folder = folder
         self._golden = _golden_request(folder)
@@ -163,7 +166,7 @@ class Servable:
             BusyError: too many requests wait, or this one waited too long.
         """
         kind, rows = None, _rows(arrays)
-        if rows and self.features and signature.takes_rows:
+        if rows and self._batches(signature):
             kind = (signature.name, *[(name, one.dtype.str, one.shape[1:]) for name, one in arrays.items()])
         return await self.lane.run(functools.partial(self._answer_tensors, signature), arrays, kind, rows, seconds)
 
@@ -174,10 +177,12 @@ class Servable:
             BadRequestError: names the row and the input that do not fit.
             BusyError: too many requests wait, or this one waited too long.
         """
-        alike = self.features and signature.takes_rows and signature.takes_one_shape
-        kind = (signature.name,) if alike else None
+        kind = (signature.name,) if self._batches(signature) and signature.takes_one_shape else None
         together = functools.partial(self._answer_rows, signature)
         return await self.lane.run(together, instances, kind, len(instances), seconds)
+
+    def _batches(self, signature: Signature) -> bool:
+        return bool(self.features or self.lane.options.batches_foreign) and signature.takes_rows
 
     def _answer_tensors(self, signature: Signature, asked: Sequence[Arrays]) -> Sequence[Part]:
         arrays = asked[0]
