@@ -62,7 +62,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     """
     raise_file_limit()
     metrics = Metrics()
-    store = ModelStore(options.store)
+    store = ModelStore(options.store, memory=options.cache)
     manager = ModelManager(store, options.model, options.cache, metrics, _lane_options(options))
     record = _open_record(options, metrics)
     inference = Inference(manager, metrics, options.canary_seconds, record)

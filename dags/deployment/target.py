@@ -60,7 +60,7 @@ class Target(Protocol):
 def open_store() -> ModelStore:
     from model_store import ModelStore
 
-    return ModelStore(home.store_uri())
+    return ModelStore(home.store_uri(), memory=home.home())
 
 
 def server_url() -> str:
