@@ -45,6 +45,14 @@ class Keys:
         signing, public = os.environ.get(env.SIGNING_KEY), os.environ.get(env.PUBLIC_KEYS)
         return cls(_private(signing) if signing else None, _public(public) if public else {})
 
+    @property
+    def public_pem(self) -> str:
+        """The trusted keys as PEM, as TRAINYARD_PUBLIC_KEYS takes them; empty without any."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        form = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return "".join(key.public_bytes(*form).decode() for _, key in sorted(self.trusted.items()))
+
     def sign(self, message: str, kind: bytes = RELEASE) -> dict[str, str] | None:
         """The signature of a canonical text; None without a private key."""
         if self.private is None:

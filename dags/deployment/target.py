@@ -63,6 +63,13 @@ def open_store() -> ModelStore:
     return ModelStore(home.store_uri(), memory=home.home())
 
 
+def public_keys() -> str:
+    """The keys by one of which a release has to be signed, as PEM; empty where none are configured."""
+    from model_store import Keys
+
+    return Keys.from_environment().public_pem
+
+
 def server_url() -> str:
     """The model server's REST address: TRAINYARD_SERVER, else the server's default port on this machine."""
     return os.environ.get(env.SERVER, "http://127.0.0.1:8501").rstrip("/")
