@@ -46,9 +46,9 @@ RECORD = "TRAINYARD_RECORD"
 RECORD_RATE = "TRAINYARD_RECORD_RATE"
 """Share of the requests that is recorded, where the server's `--record-rate` does not say. Default: 0.1."""
 SIGNING_KEY = "TRAINYARD_SIGNING_KEY"
-"""File of the private key that releases are signed with."""
+"""File, or text, of the private key that releases and their labels are signed with."""
 PUBLIC_KEYS = "TRAINYARD_PUBLIC_KEYS"
-"""File of public keys, by one of which a release has to be signed."""
+"""File, or text, of public keys, by one of which releases and their labels have to be signed."""
 
 # Airflow.
 DAG_WORKLOADS = "TRAINYARD_DAG_WORKLOADS"

@@ -148,7 +148,8 @@ def check_service_account(cluster: Cluster) -> Iterator[Finding]:
 
 def check_secrets(cluster: Cluster) -> Iterator[Finding]:
     """That the Secrets exist and have the keys that are used; no value is shown."""
-    for secret in (cluster.site.metadata.secret, *cluster.site.secrets):
+    further = (one for one in (cluster.site.signing_key,) if one)
+    for secret in (cluster.site.metadata.secret, *cluster.site.secrets, *further):
         try:
             yield _secret(cluster, secret)
         except NotAllowed as error:
