@@ -49,7 +49,7 @@ def copy(files: Files, release: Release, manifest: bytes, target: pathlib.Path, 
         (target / RELEASE_FILE).write_bytes(manifest)
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
-        raise from_os_error(error, f"fetching {release.uri} to {target}") from error
+        raise from_os_error(error, f"fetching {release.uri} to {target}", "name a folder on a larger disk") from error
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
