@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import storage
 from model_store import CANARY, STABLE, Keys, ModelStore, ReleaseDraft, StoreError
-from model_store._signing import key_id
+from model_store._signing import LABELS, key_id
 
 MakeExport = Callable[..., pathlib.Path]
 Draft = Callable[[str], ReleaseDraft]
@@ -97,6 +97,13 @@ def test_a_signature_of_another_model_or_of_a_release_does_not_fit(
     put(publisher, storage.open_files(publisher.uri).read("digits/labels.json"))
     with pytest.raises(StoreError, match="changed after signing"):
         server().labels("taxi")
+
+
+def test_what_was_signed_as_a_release_is_no_label(key: Ed25519PrivateKey) -> None:
+    keys = Keys(key, trusted(key))
+    signature = keys.sign("the same text")
+    assert keys.problem("the same text", signature) is None
+    assert "does not fit" in str(keys.problem("the same text", signature, LABELS))
 
 
 def test_an_earlier_file_is_refused_by_the_process_that_saw_a_later_one_and_by_those_after_it(
