@@ -113,7 +113,7 @@ class Alone:
     shares, begins_at_once = False, True
 
     def __init__(self, options: argparse.Namespace, ready: Callable[[], None]) -> None:
-        self.source: Source = StoreSource(ModelStore(options.store), options.cache)
+        self.source: Source = StoreSource(ModelStore(options.store, memory=options.cache), options.cache)
         self.grpc_port, self.poll_seconds = options.grpc_port, options.poll_seconds
         self._options, self._ready = options, ready
 
