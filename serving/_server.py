@@ -18,15 +18,14 @@ import grpc.aio
 import uvicorn
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
-from starlette.applications import Starlette
 
 import storage
 from model_store import ModelStore
 from serving._options import MIB
-from serving.http.app import application
+from serving.http.app import Application
 from serving.http.aside import Aside
 from serving.http.bodies import Bodies
-from serving.http.connections import protocol, raise_file_limit
+from serving.http.connections import Connections, raise_file_limit
 from serving.http.platform import PlatformApi
 from serving.inference.inference import Inference
 from serving.inference.record import RecordOptions, RequestRecord
@@ -34,13 +33,14 @@ from serving.metrics import Metrics
 from serving.metrics.monitored import Monitored
 from serving.models.lane import LaneOptions
 from serving.models.manager import ModelManager
-from serving.open_inference import grpc_service
+from serving.open_inference.grpc_service import SERVICE as OPEN_INFERENCE
+from serving.open_inference.grpc_service import add_service
 from serving.open_inference.rest import OpenInferenceApi
 from serving.rpc.health import SERVICE as HEALTH
 from serving.rpc.health import add_health
 from serving.tfserving.grpc_services import SERVICES as TF_SERVING
 from serving.tfserving.grpc_services import add_services
-from serving.tfserving.rest import TfServingApi
+from serving.tfserving.rest import BELOW, TfServingApi
 
 _log = logging.getLogger("serving")
 
@@ -75,17 +75,14 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     record = _open_record(options, metrics)
     inference = Inference(manager, metrics, options.canary_seconds, record)
     aside = Aside(_ASIDE_THREADS)
-    grpc_server = _grpc_server(options)
-    add_services(grpc_server, inference, aside)
-    grpc_service.add_service(grpc_server, inference, aside)
-    add_health(grpc_server, inference)
-    if options.grpc_reflection:
-        enable_server_reflection((*TF_SERVING, grpc_service.SERVICE, HEALTH, REFLECTION), grpc_server)
+    grpc_server = _grpc_server(options, inference, aside)
     grpc_port = _bind(grpc_server, options.host, options.grpc_port)
-    bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB), options.silence_seconds)
+    bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
     tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)
-    app = application([*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes])
-    http = _HttpServer(_uvicorn_config(app, inference, options))
+    routes = [*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes]
+    app = Application(routes, BELOW, tf_serving.models)
+    connections = Connections(options.silence_seconds, lambda: inference.leaving)
+    http = _HttpServer(_uvicorn_config(app, connections, options))
 
     stop = asyncio.Event()
     duck = 0.0
@@ -98,6 +95,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, ask_to_stop, options.lame_duck_seconds)
     loop.add_signal_handler(signal.SIGINT, ask_to_stop, 0.0)
+    sweeping = asyncio.create_task(connections.sweep())
     http_task = asyncio.create_task(http.serve(sockets=[listener]))
     await grpc_server.start()
     manager.start(options.poll_seconds)
@@ -111,6 +109,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
             await _be_lame_duck(inference, lambda: duck)
     finally:
         await _drain(inference, manager, http, http_task, grpc_server, options.drain_seconds)
+        sweeping.cancel()
         aside.close()
         if record is not None:
             await asyncio.to_thread(record.close)
@@ -128,8 +127,8 @@ def _lane_options(options: argparse.Namespace) -> LaneOptions:
     )
 
 
-def _grpc_server(options: argparse.Namespace) -> grpc.aio.Server:
-    return grpc.aio.server(
+def _grpc_server(options: argparse.Namespace, inference: Inference, aside: Aside) -> grpc.aio.Server:
+    server = grpc.aio.server(
         maximum_concurrent_rpcs=options.max_in_flight,
         options=[
             ("grpc.so_reuseport", 0),  # otherwise a second server would silently share the port
@@ -137,6 +136,12 @@ def _grpc_server(options: argparse.Namespace) -> grpc.aio.Server:
             ("grpc.max_send_message_length", -1),
         ],
     )
+    add_services(server, inference, aside)
+    add_service(server, inference, aside)
+    add_health(server, inference)
+    if options.grpc_reflection:
+        enable_server_reflection((*TF_SERVING, OPEN_INFERENCE, HEALTH, REFLECTION), server)
+    return server
 
 
 def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord | None:
@@ -154,13 +159,15 @@ def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord
     return RequestRecord(bounds, metrics)
 
 
-def _uvicorn_config(app: Starlette, inference: Inference, options: argparse.Namespace) -> uvicorn.Config:
+def _uvicorn_config(app: Application, connections: Connections, options: argparse.Namespace) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,
         log_level="warning",
         access_log=False,
-        http=protocol(options.silence_seconds, lambda: inference.leaving),  # type: ignore[arg-type]  # a class, or what makes one
+        proxy_headers=False,
+        ws="none",
+        http=connections.protocol,  # type: ignore[arg-type]  # a class, or what makes one
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=int(options.drain_seconds) + 1,

@@ -2,79 +2,78 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import zlib
-from collections.abc import AsyncIterator
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from serving.errors import BadRequestError, BusyError, TooLargeError
 from serving.http.aside import Aside
 from serving.metrics import Metrics
 
-_BODY_SECONDS = 60.0
 _BODIES_AT_ONCE = 16
 """As many of the largest size may be held at a time, or more that are smaller."""
 
 
 class Bodies:
-    """Reads bodies.
+    """Reads bodies; how long one may take is bounded by its connection.
 
     Args:
         aside: unpacks what is compressed.
         max_bytes: the largest accepted body.
-        silence: how long a body may break off, in seconds.
     """
 
-    def __init__(self, metrics: Metrics, aside: Aside, max_bytes: int, silence: float) -> None:
+    def __init__(self, metrics: Metrics, aside: Aside, max_bytes: int) -> None:
         self._metrics, self._aside = metrics, aside
-        self._max_bytes, self._silence = max_bytes, silence
+        self._max_bytes = max_bytes
         self._held = 0
 
-    @contextlib.asynccontextmanager
-    async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """The whole body, which counts as held until the end.
+    async def read(self, request: Request) -> bytes:
+        """The whole body, which counts as held until `release`.
 
         Raises:
-            BadRequestError: it broke off, is not the gzip that it says, or the client left.
+            BadRequestError: it is not the gzip that it says, or the client left.
             TooLargeError: it has more bytes than one may have.
             BusyError: all that are held have.
         """
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > self._max_bytes:
             raise self._too_large(f"{declared} bytes")
-        chunks: list[bytes] = []
-        try:
-            await self._collect(request, chunks)
-            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            if encoding := request.headers.get("content-encoding", "").strip().lower():
-                body = await self._aside.run(self._max_bytes, lambda: self._unpacked(body, encoding))
-            yield body
-        except ClientDisconnect:
-            raise BadRequestError("the client disconnected before the body was complete.") from None
-        finally:
-            self._held -= sum(map(len, chunks))
+        body = await self._collected(request)
+        if encoding := request.headers.get("content-encoding", "").strip().lower():
+            try:
+                unpacked = await self._aside.run(self._max_bytes, lambda: self._unpacked(body, encoding))
+            finally:
+                self._held -= len(body)
+            self._held += len(unpacked)
+            return unpacked
+        return body
 
-    async def _collect(self, request: Request, chunks: list[bytes]) -> None:
-        size, clock = 0, asyncio.get_running_loop()
-        end = clock.time() + _BODY_SECONDS
+    def release(self, body: bytes) -> None:
+        """Ends a body's hold."""
+        self._held -= len(body)
+
+    async def _collected(self, request: Request) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
         try:
-            async with asyncio.timeout(self._silence) as limit:
-                async for chunk in request.stream():
-                    limit.reschedule(min(end, clock.time() + self._silence))
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    self._held += len(chunk)
-                    if size > self._max_bytes:
-                        raise self._too_large(f"more than {self._max_bytes} bytes")
-                    if self._held > self._max_bytes * _BODIES_AT_ONCE:
-                        self._metrics.rejected.labels("busy").inc()
-                        raise BusyError("too many large bodies are held at once; try again")
-        except TimeoutError:
-            raise BadRequestError(
-                f"the body broke off for {self._silence:g} s (--silence-seconds), or was not whole within {_BODY_SECONDS:.0f} s."
-            ) from None
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise BadRequestError("the client disconnected before the body was complete.")
+                chunk = message.get("body", b"")
+                chunks.append(chunk)
+                size += len(chunk)
+                self._held += len(chunk)
+                if size > self._max_bytes:
+                    raise self._too_large(f"more than {self._max_bytes} bytes")
+                if self._held > self._max_bytes * _BODIES_AT_ONCE:
+                    self._metrics.rejected.labels("busy").inc()
+                    raise BusyError("too many large bodies are held at once; try again")
+                if not message.get("more_body", False):
+                    return chunk if len(chunks) == 1 else b"".join(chunks)
+        except BaseException:
+            self._held -= size
+            raise
 
     def _unpacked(self, body: bytes, encoding: str) -> bytes:
         """A compressed body as it was before; it may have no more bytes than one that is not compressed."""

@@ -234,8 +234,7 @@ class Inference:
         return answer
 
     def _count(self, names: tuple[str, str, str], request: Request, code: str, seconds: float) -> None:
-        self.metrics.requests.labels(*names, request.method, request.protocol, code).inc()
-        self.metrics.seconds.labels(*names, request.method, request.protocol).observe(seconds)
+        self.metrics.count_request((*names, request.method, request.protocol), code, seconds)
 
     def _observe(self, call: Call) -> None:
         """Counts and records an answer; failures here must not cost the caller the answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -9,6 +10,7 @@ from serving.codec.tensors import Arrays
 from serving.metrics._predictions import PredictionBins
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_UNCOUNTED = 128
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
 
@@ -85,17 +87,48 @@ class Metrics:
         self.ready = Gauge("trainyard_serving_ready", "1 if every requested model is loaded.", registry=self.registry)
 
         self._bins = PredictionBins()
+        self._uncounted: dict[tuple[str, int], list[Arrays]] = {}
+        self._requests: dict[tuple[tuple[str, ...], str], tuple[Counter, Histogram]] = {}
+
+    def count_request(self, names: tuple[str, str, str, str, str], code: str, seconds: float) -> None:
+        """Counts a request, and how long it took.
+
+        Args:
+            names: model, version, label, method and protocol.
+        """
+        found = self._requests.get((names, code))
+        if found is None:  # looking a series up by its labels takes longer than to count
+            found = self.requests.labels(*names, code), self.seconds.labels(*names)
+            self._requests[names, code] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def count_predictions(self, model: str, version: int, outputs: Arrays) -> None:
-        """Adds the rows of an answer to the version's distribution."""
-        for output, bin_, rows in self._bins.count(model, version, outputs):
-            self.predictions.labels(model, version, output, bin_).inc(rows)
+        """Adds the rows of an answer to the version's distribution: later, with others, since to look at one costs as much."""
+        waiting = self._uncounted.setdefault((model, version), [])
+        waiting.append(outputs)
+        if len(waiting) >= _UNCOUNTED:
+            self._count_predictions(model, version)
+
+    def _count_predictions(self, model: str, version: int) -> None:
+        answers = self._uncounted.pop((model, version), [])
+        by_shape: dict[tuple[tuple[str, tuple[int, ...]], ...], list[Arrays]] = {}
+        for outputs in answers:
+            shapes = tuple((name, one.shape[1:]) for name, one in outputs.items())
+            by_shape.setdefault(shapes, []).append({name: np.atleast_1d(one) for name, one in outputs.items()})
+        for alike in by_shape.values():
+            together = {name: np.concatenate([one[name] for one in alike]) for name in alike[0]}
+            for output, bin_, rows in self._bins.count(model, version, together):
+                self.predictions.labels(model, version, output, bin_).inc(rows)
 
     def forget_predictions(self, model: str, version: int) -> None:
         """Drops the distribution of a version that is no longer loaded; its series would otherwise be kept for ever."""
+        self._uncounted.pop((model, version), None)
         self._bins.forget(model, version)
         self.predictions.remove_by_labels({"model": model, "version": str(version)})
 
     def text(self) -> bytes:
         """The text that /metrics returns."""
+        for model, version in list(self._uncounted):
+            self._count_predictions(model, version)
         return prometheus_client.generate_latest(self.registry)

@@ -22,6 +22,9 @@ Together = Callable[[Sequence[_Item]], Sequence[_Answer]]
 """Answers the items of several requests, one each; raises where one of them cannot be answered."""
 
 
+_LOOK_SECONDS = 0.05
+
+
 @dataclasses.dataclass(frozen=True)
 class LaneOptions:
     """How requests wait and are put together.
@@ -49,15 +52,20 @@ class TooLongInLineError(BusyError):
 class _Waiting:
     """A request in line."""
 
-    __slots__ = ("future", "gone", "item", "kind", "rows", "since", "timer", "together")
+    __slots__ = ("future", "gone", "item", "kind", "rows", "seconds", "since", "together")
 
     def __init__(
-        self, together: Together[Any, Any], item: Any, kind: Hashable, rows: int, future: asyncio.Future[Any]
+        self,
+        together: Together[Any, Any],
+        item: Any,
+        kind: Hashable,
+        rows: int,
+        future: asyncio.Future[Any],
+        seconds: float,
     ) -> None:
         self.together, self.item, self.kind, self.rows, self.future = together, item, kind, rows, future
-        self.since = time.monotonic()
+        self.since, self.seconds = time.monotonic(), seconds
         self.gone = False
-        self.timer: asyncio.TimerHandle | None = None
 
 
 class Lane:
@@ -70,7 +78,7 @@ class Lane:
         self._condition = threading.Condition()
         self._places = 0
         self._threads: list[threading.Thread] = []
-        self._closed = False
+        self._closed = self._looked_after = False
 
     @property
     def idle(self) -> bool:
@@ -103,18 +111,19 @@ class Lane:
         self._places += 1
         loop = asyncio.get_running_loop()
         seconds = self.options.seconds if seconds is None else seconds
-        waiting = _Waiting(together, item, kind, rows, loop.create_future())
-        waiting.timer = loop.call_later(seconds, self._expire, waiting, seconds)
+        waiting = _Waiting(together, item, kind, rows, loop.create_future(), seconds)
+        if not self._looked_after:
+            self._looked_after = True
+            loop.call_later(_LOOK_SECONDS, self._look_after, loop)
         try:
             with self._condition:
                 self._line.append(waiting)
                 if len(self._threads) < self.options.threads:
-                    self._begin()
+                    self._begin(loop)
                 self._condition.notify()
             answer: _Answer = await waiting.future
             return answer
         finally:
-            waiting.timer.cancel()
             waiting.gone = True  # its caller may have left
             self._places -= 1
 
@@ -124,22 +133,28 @@ class Lane:
             self._closed = True
             self._condition.notify_all()
 
-    def _begin(self) -> None:
-        thread = threading.Thread(target=self._work, args=(asyncio.get_running_loop(),), name=self._name, daemon=True)
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        thread = threading.Thread(target=self._work, args=(loop,), name=self._name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _expire(self, waiting: _Waiting, seconds: float) -> None:
+    def _look_after(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Refuses what has waited too long, again and again while anything waits."""
+        now, late = time.monotonic(), []
         with self._condition:
-            if waiting not in self._line:
-                return  # it runs
-            self._line.remove(waiting)
-        if not waiting.future.done():
-            waiting.future.set_exception(
-                TooLongInLineError(
-                    f"{self._name} was busy with other requests for {seconds:g} s (--queue-seconds); try again"
+            for one in [one for one in self._line if now - one.since > one.seconds]:
+                self._line.remove(one)
+                late.append(one)
+        for one in late:
+            if not one.future.done():
+                one.future.set_exception(
+                    TooLongInLineError(
+                        f"{self._name} was busy with other requests for {one.seconds:g} s (--queue-seconds); try again"
+                    )
                 )
-            )
+        self._looked_after = bool(self._line)
+        if self._looked_after:
+            loop.call_later(_LOOK_SECONDS, self._look_after, loop)
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while batch := self._next():

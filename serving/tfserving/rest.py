@@ -28,6 +28,7 @@ _TARGET = re.compile(
     r"/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>[^/:]+)|/labels/(?P<label>[^/:]+))?"
     r"(?::(?P<method>predict|classify|regress)|(?P<metadata>/metadata))?"
 )
+BELOW = "/v1/models/"
 PREDICT = "predict"
 
 
@@ -40,12 +41,10 @@ class TfServingApi:
 
     def __init__(self, inference: Inference, bodies: Bodies, aside: Aside) -> None:
         self._inference, self._bodies, self._aside = inference, bodies, aside
-        self.routes = [
-            Route("/v1/models", self._list),
-            Route("/v1/models/{rest:path}", self._models, methods=["GET", "HEAD", "POST"]),
-        ]
+        self.routes = [Route("/v1/models", self._list)]
 
-    async def _models(self, request: Request) -> Response:
+    async def models(self, request: Request) -> Response:
+        """Answers what is below `BELOW`."""
         asked = request_id(request.headers.get(HEADER))
         try:
             response = await self._answered(request, asked)
@@ -55,10 +54,11 @@ class TfServingApi:
         return response
 
     async def _answered(self, request: Request, request_id: str) -> Response:
-        match = _TARGET.fullmatch(request.url.path)
+        path = request.scope["path"]
+        match = _TARGET.fullmatch(path)
         if match is None:
             raise NotFoundError(
-                f"malformed path {request.url.path}. Expected /v1/models/<model>[/versions/<n>|/labels/<label>]"
+                f"malformed path {path}. Expected /v1/models/<model>[/versions/<n>|/labels/<label>]"
                 "[:predict|:classify|:regress|/metadata]"
             )
         version = _version(match["version"])
@@ -67,9 +67,7 @@ class TfServingApi:
                 request, Asked(request_id, "rest", match["method"], match["model"], version, match["label"])
             )
         if request.method not in ("GET", "HEAD"):
-            return error_response(
-                405, f"{request.url.path} is asked with GET. Did you mean {request.url.path}:predict?"
-            )
+            return error_response(405, f"{path} is asked with GET. Did you mean {path}:predict?")
         return self._describe(match, version)
 
     async def _infer(self, request: Request, asked: Asked) -> Response:
@@ -80,8 +78,11 @@ class TfServingApi:
         if form and method != PREDICT:
             raise BadRequestError(f":{method} takes a JSON body; only :{PREDICT} takes a form.")
         self._inference.accept()
-        async with self._bodies.read(request) as body:
+        body = await self._bodies.read(request)
+        try:
             answer = await self._inference.answer(asked, lambda call: self._answer(call, method, body, form))
+        finally:
+            self._bodies.release(body)
         return Response(answer, media_type="application/json")
 
     async def _answer(self, call: Call, method: str, body: bytes, form: str) -> bytes:
