@@ -27,6 +27,7 @@ from serving.models._refusals import complaint, first_line
 from serving.models.answers import Batch, Part
 from serving.models.lane import Lane, LaneOptions
 from serving.models.warm_up import RECORDS, replay
+from spec.signatures import EXPLAIN
 
 DEFAULT_SIGNATURE = answering.DEFAULT
 CLASSIFY, REGRESS = "classify", "regress"
@@ -149,6 +150,24 @@ class Servable:
             raise BadRequestError(
                 f"signature {found.name!r} of {self.model} is not for {method}: it must take serialized tf.Example "
                 f"and give {output!r}. It gives: {', '.join(found.outputs)}"
+            )
+        return found
+
+    def explainer_of(self, signature: Signature) -> Signature:
+        """The signature that explains another's answers.
+
+        Raises:
+            BadRequestError: there is none.
+        """
+        found = self.signatures.get(EXPLAIN)
+        if found is None:
+            raise BadRequestError(
+                f"?explain=true: {self.model} version {self.version} has no signature {EXPLAIN!r}; workload.yaml asks for it by "
+                "export: {explain: true}."
+            )
+        if signature.name != DEFAULT_SIGNATURE and not signature.is_variant:
+            raise BadRequestError(
+                f"?explain=true: answers of the signature {signature.name!r} are not explained; leave it out."
             )
         return found
 
