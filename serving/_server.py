@@ -36,6 +36,7 @@ from serving.models.manager import ModelManager
 from serving.open_inference.grpc_service import SERVICE as OPEN_INFERENCE
 from serving.open_inference.grpc_service import add_service
 from serving.open_inference.rest import OpenInferenceApi
+from serving.openapi.api import OpenApi
 from serving.rpc.health import SERVICE as HEALTH
 from serving.rpc.health import add_health
 from serving.tfserving.grpc_services import SERVICES as TF_SERVING
@@ -79,7 +80,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     grpc_port = _bind(grpc_server, options.host, options.grpc_port)
     bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
     tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)
-    routes = [*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes]
+    routes = [*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes, *OpenApi(manager).routes]
     app = Application(routes, BELOW, tf_serving.models)
     connections = Connections(options.silence_seconds, lambda: inference.leaving)
     http = _HttpServer(_uvicorn_config(app, connections, options))

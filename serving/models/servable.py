@@ -86,6 +86,7 @@ class Servable:
     Attributes:
         features: its raw features from trainyard.json; empty for a SavedModel that is not ours.
         classes: likewise, in the order of its probabilities; empty where it has none.
+        example: a row, by input, that it was tested with before its release; empty for a SavedModel that is not ours.
         signature_defs: as stored in saved_model.pb, for metadata.
     """
 
@@ -96,7 +97,7 @@ class Servable:
         self.features, self.classes = read_description(folder)
         self.signature_defs = _signature_defs(folder)
         self._folder = folder
-        self._golden = _golden_request(folder)
+        self.example = _golden_request(folder)
         loaded = answering.SavedModel(folder)
         self.signatures = {
             name: _signature(name, loaded.entry(name).call, self.signature_defs[name], self.features)
@@ -256,12 +257,12 @@ class Servable:
 
     def _one_row(self, signature: Signature) -> Arrays:
         """A row to try a signature with: a golden request, where it takes the model's features, or made up."""
-        if self._golden and signature.takes_examples:
+        if self.example and signature.takes_examples:
             columns = {feature.input or name: name for name, feature in self.features.items()}
-            example = {columns[name]: value for name, value in self._golden.items()}
+            example = {columns[name]: value for name, value in self.example.items()}
             return dict.fromkeys(signature.inputs, decode_examples({"examples": [example]}, self.features))
-        if self._golden and (signature.name == DEFAULT_SIGNATURE or signature.is_variant):
-            return decode_rows([dict(self._golden)], signature.inputs)
+        if self.example and (signature.name == DEFAULT_SIGNATURE or signature.is_variant):
+            return decode_rows([dict(self.example)], signature.inputs)
         return {name: _made_up(info) for name, info in signature.inputs.items()}
 
     def _refused_row(self, signature: Signature, arrays: Arrays) -> tuple[int, tf.errors.OpError] | None:
