@@ -14,7 +14,11 @@ from collections.abc import Iterator, Sequence
 
 from serving._options import parse_options
 from serving._waiting import Starting
+from serving.access.tls import tls_of
+from serving.http.connections import QuickHandshakes
 from spec import exit_codes
+from spec.api_keys import read_keys
+from spec.errors import InputError
 
 _log = logging.getLogger("serving")
 
@@ -25,12 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
     )
-    # Report a taken port at once, not after the seconds that importing TensorFlow takes.
+    # Report what is wrong with the options at once, not after the seconds that importing TensorFlow takes.
     try:
+        _insist_on_files(options)
         rest = _listen(options.host, options.rest_port)
         if options.grpc_port:
             _listen(options.host, options.grpc_port).close()
-    except OSError as error:
+    except (InputError, OSError) as error:
         return _refuse(str(error))
     _log.info("loading TensorFlow, then the models")
     starting = Starting()
@@ -41,8 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from serving._server import CannotServeError, serve
 
         try:
-            asyncio.run(serve(options, rest, starting.end))
-        except (CannotServeError, StoreError) as error:
+            with asyncio.Runner(loop_factory=lambda: QuickHandshakes(options.silence_seconds)) as runner:
+                runner.run(serve(options, rest, starting.end))
+        except (CannotServeError, InputError, StoreError) as error:
             return _refuse(str(error))
     finally:
         starting.end()
@@ -52,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _refuse(message: str) -> int:
     print(f"serving: {message}", file=sys.stderr)
     return exit_codes.FIX_INPUT
+
+
+def _insist_on_files(options: argparse.Namespace) -> None:
+    tls_of(options)
+    if options.api_keys is not None:
+        read_keys(options.api_keys)
 
 
 def _listen(host: str, port: int) -> socket.socket:

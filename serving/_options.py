@@ -201,11 +201,44 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--cache",
         type=pathlib.Path,
-        default=pathlib.Path(tempfile.gettempdir()) / f"trainyard-serving-{os.getuid()}",
+        default=pathlib.Path(tempfile.gettempdir()) / f"trainyard-releases-{os.getuid()}",
         metavar="DIR",
-        help="where releases of a remote store are copied to (default %(default)s)",
+        help="folder of this user alone (mode 700), on a local disk, for verified copies of what is served (default %(default)s)",
     )
-    return parser.parse_args(arguments)
+    _add_access(parser)
+    options = parser.parse_args(arguments)
+    if bool(options.tls_cert) != bool(options.tls_key):
+        parser.error("--tls-cert and --tls-key belong together; one of them is missing.")
+    if options.tls_client_ca and not options.tls_cert:
+        parser.error("--tls-client-ca asks clients for certificates within TLS: name --tls-cert and --tls-key too.")
+    return options
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("opening the server to others (docs/guides/serving-in-public.md)")
+    group.add_argument(
+        "--api-keys",
+        type=pathlib.Path,
+        default=os.environ.get(env.API_KEYS) or None,
+        metavar="FILE",
+        help="answer only who sends one of these keys, /healthz and /livez apart; `trainyard keys create` makes them "
+        f"(default: {env.API_KEYS}, else everybody may ask)",
+    )
+    group.add_argument(
+        "--tls-cert", type=pathlib.Path, metavar="PEM", help="speak TLS, REST as gRPC, with this certificate"
+    )
+    group.add_argument("--tls-key", type=pathlib.Path, metavar="PEM", help="its private key, of mode 600")
+    group.add_argument(
+        "--tls-client-ca",
+        type=pathlib.Path,
+        metavar="PEM",
+        help="answer only clients with a certificate of this authority (mutual TLS)",
+    )
+    group.add_argument(
+        "--access-log",
+        metavar="PATH",
+        help="write a line of JSON a request there, without what was asked or answered; - is standard output (default: none)",
+    )
 
 
 def _port(text: str) -> int:

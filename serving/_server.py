@@ -18,10 +18,13 @@ import grpc.aio
 import uvicorn
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
+from starlette.types import ASGIApp
 
 import storage
+import tracing
 from model_store import ModelStore
 from serving._options import MIB
+from serving.access.opening import Access
 from serving.http.app import Application
 from serving.http.aside import Aside
 from serving.http.bodies import Bodies
@@ -70,20 +73,22 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
         CannotServeError: the gRPC port is taken, or with --fail-fast a model cannot be served.
     """
     raise_file_limit()
+    tracing.start("trainyard-serving")
     metrics = Metrics()
+    access = Access(options, metrics)
     store = ModelStore(options.store)
     manager = ModelManager(store, options.model, options.cache, metrics, _lane_options(options))
     record = _open_record(options, metrics)
     inference = Inference(manager, metrics, options.canary_seconds, record)
     aside = Aside(_ASIDE_THREADS)
-    grpc_server = _grpc_server(options, inference, aside)
-    grpc_port = _bind(grpc_server, options.host, options.grpc_port)
+    grpc_server = _grpc_server(options, access, inference, aside)
+    grpc_port = _bind(grpc_server, access, options.host, options.grpc_port)
     bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
     tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)
     routes = [*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes, *OpenApi(manager).routes]
-    app = Application(routes, BELOW, tf_serving.models)
     connections = Connections(options.silence_seconds, lambda: inference.leaving)
-    http = _HttpServer(_uvicorn_config(app, connections, options))
+    app = Application(routes, BELOW, tf_serving.models)
+    http = _HttpServer(_uvicorn_config(access.before(app), access, connections, options))
 
     stop = asyncio.Event()
     duck = 0.0
@@ -114,6 +119,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
         aside.close()
         if record is not None:
             await asyncio.to_thread(record.close)
+        await asyncio.to_thread(access.close)
         if options.ready_file:
             options.ready_file.unlink(missing_ok=True)
 
@@ -128,13 +134,15 @@ def _lane_options(options: argparse.Namespace) -> LaneOptions:
     )
 
 
-def _grpc_server(options: argparse.Namespace, inference: Inference, aside: Aside) -> grpc.aio.Server:
+def _grpc_server(options: argparse.Namespace, access: Access, inference: Inference, aside: Aside) -> grpc.aio.Server:
     server = grpc.aio.server(
+        interceptors=access.interceptors(),
         maximum_concurrent_rpcs=options.max_in_flight,
         options=[
             ("grpc.so_reuseport", 0),  # otherwise a second server would silently share the port
             ("grpc.max_receive_message_length", int(options.max_request_mb * MIB)),
             ("grpc.max_send_message_length", -1),
+            ("grpc.server_handshake_timeout_ms", int(options.silence_seconds * 1000)),
         ],
     )
     add_services(server, inference, aside)
@@ -160,7 +168,10 @@ def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord
     return RequestRecord(bounds, metrics)
 
 
-def _uvicorn_config(app: Application, connections: Connections, options: argparse.Namespace) -> uvicorn.Config:
+def _uvicorn_config(
+    app: ASGIApp, access: Access, connections: Connections, options: argparse.Namespace
+) -> uvicorn.Config:
+    tls = access.tls
     return uvicorn.Config(
         app,
         log_config=None,
@@ -169,16 +180,20 @@ def _uvicorn_config(app: Application, connections: Connections, options: argpars
         proxy_headers=False,
         ws="none",
         http=connections.protocol,  # type: ignore[arg-type]  # a class, or what makes one
+        ssl_context_factory=None if tls is None else lambda *_: tls.context,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=int(options.drain_seconds) + 1,
     )
 
 
-def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
+def _bind(server: grpc.aio.Server, access: Access, host: str, port: int) -> int:
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        bound = int(server.add_insecure_port(address))
+        if access.tls is None:
+            bound = int(server.add_insecure_port(address))
+        else:
+            bound = int(server.add_secure_port(address, access.tls.grpc_credentials()))
     except RuntimeError:
         bound = 0
     if not bound:
@@ -206,7 +221,10 @@ def _insist_ready(manager: ModelManager, store: ModelStore, options: argparse.Na
 def _announce(rest_port: int, grpc_port: int, options: argparse.Namespace, manager: ModelManager) -> None:
     waiting = [name for name, model in manager.models().items() if not model.ready]
     state = f"waiting for {', '.join(waiting)}" if waiting else "ready"
-    _log.info("%s: REST http://%s:%d/v1/models, gRPC %s:%d", state, options.host, rest_port, options.host, grpc_port)
+    http = "https" if options.tls_cert else "http"
+    _log.info(
+        "%s: REST %s://%s:%d/v1/models, gRPC %s:%d", state, http, options.host, rest_port, options.host, grpc_port
+    )
     if options.ready_file:
         told = json.dumps({"rest": rest_port, "grpc": grpc_port, "pid": os.getpid()})
         storage.write(str(options.ready_file.absolute()), f"{told}\n".encode())

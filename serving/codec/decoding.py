@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 
-from serving.codec._lossless import has_booleans, most_whole, objection
+from serving.codec._lossless import are_plain, has_booleans, most_whole, objection
 from serving.codec.signature import TensorInfo, show_shape
 from serving.codec.tensors import Arrays, by_input, fill_missing, open_as_one, show, shown_names
 from serving.errors import BadRequestError
@@ -159,6 +159,8 @@ def _fill_nulls(values: list[Any], info: TensorInfo, where: Where) -> list[Any]:
 def _numbers(values: Any, info: TensorInfo, where: Where) -> np.ndarray[Any, Any]:
     if (takes := _TAKES.get(info.dtype.kind)) is None:
         raise BadRequestError(f"{where(())}: JSON has no numbers of type {info.dtype}. Ask by gRPC.")
+    if are_plain(values, info.dtype):
+        return np.array(values, info.dtype)
     try:
         array = np.array(values)
     except (ValueError, OverflowError, RecursionError):  # lists of unequal length, or an integer beyond 64 bits

@@ -131,3 +131,20 @@ def raise_file_limit() -> None:
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class QuickHandshakes(asyncio.SelectorEventLoop):
+    """An event loop whose TLS connections are closed unless their handshake is done in time; asyncio's own bound is a minute.
+
+    Args:
+        seconds: from the connection to the end of its handshake.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    async def create_server(self, *arguments: Any, **options: Any) -> asyncio.Server:  # type: ignore[override]
+        if options.get("ssl"):
+            options["ssl_handshake_timeout"] = options["ssl_shutdown_timeout"] = self._seconds
+        return await super().create_server(*arguments, **options)

@@ -14,6 +14,7 @@ import numpy as np
 
 from serving.codec.tensors import Arrays
 from serving.errors import BadRequestError, BusyError, NotReadyError, ServingError
+from serving.inference import exchange
 from serving.inference.canary import CanaryTimeoutError, NotFiniteError, in_time, insist_finite
 from serving.inference.record import RequestRecord
 from serving.metrics import Metrics
@@ -80,6 +81,7 @@ class Call:
 
     def _answered(self, signature: Signature, part: Part) -> Part:
         self.part = part
+        exchange.note(rows=part.end - part.start)
         self.predicts = signature.name != EXPLAIN
         self.recorded = not signature.takes_examples
         return part
@@ -175,6 +177,7 @@ class Inference:
         try:
             servable, label = self.manager.find(request.model, request.version, request.label)
             names = (servable.model, str(servable.version), label)
+            _note(request, names)
             call = Call(request.id, servable, label)
             with servable.in_use():
                 answer = await work(call)
@@ -211,6 +214,7 @@ class Inference:
         else:
             self._count(names, request, "OK", time.perf_counter() - started)
             self._observe(call)
+            _note(request, names)
             return answer
         return await self._answer_instead(names, request, work, failure, took)
 
@@ -250,6 +254,12 @@ class Inference:
                 self._record.offer(call.request_id, call.servable, call.label, call.part)
         except Exception:
             _log.exception("%s version %d: an answer could not be counted", call.servable.model, call.servable.version)
+
+
+def _note(request: Request, names: tuple[str, str, str]) -> None:
+    """For the access log: who answers."""
+    model, version, label = names
+    exchange.note(request_id=request.id, method=request.method, model=model, version=version, label=label)
 
 
 def _reason(failure: Exception) -> str:

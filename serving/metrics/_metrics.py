@@ -35,7 +35,7 @@ class Metrics:
         self.in_flight = Gauge("trainyard_serving_in_flight", "Requests in progress.", registry=self.registry)
         self.rejected = Counter(
             "trainyard_serving_rejected",
-            "Requests refused without being read: too many, or too large.",
+            "Requests refused without being read: too many, too large, without a key, or over the limit of theirs.",
             ["reason"],
             registry=self.registry,
         )
@@ -82,6 +82,12 @@ class Metrics:
             "trainyard_serving_recorded_rows",
             "Rows of the request record (--record): written, dropped, too large or failed.",
             ["model", "outcome"],
+            registry=self.registry,
+        )
+        self.access_lines = Counter(
+            "trainyard_serving_access_log_lines",
+            "Lines of the access log (--access-log): written, dropped or failed.",
+            ["outcome"],
             registry=self.registry,
         )
         self.ready = Gauge("trainyard_serving_ready", "1 if every requested model is loaded.", registry=self.registry)

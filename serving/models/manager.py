@@ -82,8 +82,11 @@ class ModelManager:
 
     Args:
         names: the models to serve; None: all that have a label in the store.
-        cache: where releases of a remote store are copied to.
+        cache: folder of ours alone, for the copies of releases that are verified and loaded.
         lane: how requests wait for a version's threads.
+
+    Raises:
+        StoreError: others may use the cache.
     """
 
     def __init__(
@@ -96,7 +99,8 @@ class ModelManager:
     ) -> None:
         self._store = store
         self._names = None if names is None else tuple(names)
-        self._cache = cache
+        self._copies = store.copies(cache, without=(KERAS_FILE,))
+        self._wanted: dict[str, frozenset[int]] = {}
         self._metrics = metrics
         self._lane = lane
         waiting = "not loaded yet"
@@ -206,6 +210,8 @@ class ModelManager:
             except Exception as error:
                 self._store_failed(name, error)
         self._unload_unused()
+        labelled = {(name, version) for name, versions in self._wanted.items() for version in versions}
+        self._copies.keep(labelled | self._loaded.keys())
 
     def _labelled_models(self) -> list[str]:
         if not self._store.exists():
@@ -229,6 +235,7 @@ class ModelManager:
             # A store that is briefly unavailable looks like one without labels: better old answers than none.
             self._say(name, f"{name}: labels.json is gone from {self._store.uri}; what is loaded stays in service")
             return
+        self._wanted[name] = frozenset(wanted.values())
         self._switch(name, details)
         for version in sorted(set(wanted.values()), key=lambda v: v != wanted.get(STABLE)):
             if (name, version) not in self._loaded and self._load(name, version):
@@ -264,7 +271,7 @@ class ModelManager:
         started = time.monotonic()
         self._set_status(name, version, VersionStatus("LOADING"))
         try:
-            folder = self._store.fetch(name, version, self._cache, without=(KERAS_FILE,))
+            folder = self._copies.take(name, version)
             servable = Servable(name, version, folder, self._lane)
             servable.warm_up()
         except (StoreError, InputError) as error:

@@ -70,15 +70,12 @@ class OpenInferenceApi:
     async def _infer(self, request: Request) -> Response:
         self._inference.accept()
         model, version = _target(request)
-        body = await self._bodies.read(request)
-        try:
+        async with self._bodies.read(request) as body:
             length = request.headers.get(_json.HEADER_LENGTH, "")
             infer = await self._aside.run(len(body), lambda: _json.parse(body, length))
             request.state.id = request_id(request.headers.get(HEADER) or infer.id)
             asked = infer.to(request.state.id, "rest", model, version)
             answer, split = await self._inference.answer(asked, lambda call: self._answer(call, infer, len(body)))
-        finally:
-            self._bodies.release(body)
         if split is None:
             return Response(answer, media_type="application/json")
         return Response(answer, headers={_json.HEADER_LENGTH: str(split)}, media_type="application/octet-stream")

@@ -33,7 +33,9 @@ with tempfile.TemporaryDirectory() as profile:
         browser.evaluate(PRESS)
         refused = browser.wait_for("400,")
         browser.open(f"http://127.0.0.1:{rest}/docs#", "Predict")
-        browser.evaluate("[...document.querySelectorAll('#models button')].find((one) => one.textContent === 'house').click()")
+        browser.evaluate(
+            "[...document.querySelectorAll('#models button')].find((one) => one.textContent === 'house').click()"
+        )
         browser.evaluate(fill("area", "60"))
         browser.evaluate("document.getElementById('explain').click()")
         browser.evaluate(PRESS)
@@ -44,4 +46,15 @@ with tempfile.TemporaryDirectory() as profile:
         command = browser.evaluate("document.getElementById('command').textContent")
     finally:
         browser.close()
-print(json.dumps({"first": first, "answered": answered, "refused": refused, "explained": explained, "body": body, "command": command}))
+print(
+    json.dumps(
+        {
+            "first": first,
+            "answered": answered,
+            "refused": refused,
+            "explained": explained,
+            "body": body,
+            "command": command,
+        }
+    )
+)
