@@ -5,6 +5,7 @@ const PREDICT = /^\/v1\/models\/(.+):predict$/;
 const MOST_FIELDS = 60; // of a row; one with more is written as JSON
 const byId = (id) => document.getElementById(id);
 let operations = {};
+let key = ""; // kept until the page is left, and nowhere else
 let chosen = "";
 
 function make(tag, properties = {}, ...children) {
@@ -91,6 +92,10 @@ function extras() {
   return properties.classes ? { classes: true } : {};
 }
 
+function authorization() {
+  return key ? { Authorization: `Bearer ${key}` } : {};
+}
+
 function path() {
   return `/v1/models/${chosen}:predict${byId("explain").checked ? "?explain=true" : ""}`;
 }
@@ -114,7 +119,8 @@ function command() {
     // as it is: the server says what is wrong with it
   }
   const quoted = body.replaceAll("'", "'\\''");
-  byId("command").textContent = `curl '${location.origin}${path()}' -d '${quoted.length > 2000 ? `${quoted.slice(0, 2000)}...` : quoted}'`;
+  const asked = key ? ` -H "Authorization: Bearer $KEY"` : "";
+  byId("command").textContent = `curl '${location.origin}${path()}'${asked} -d '${quoted.length > 2000 ? `${quoted.slice(0, 2000)}...` : quoted}'`;
 }
 
 function tell(status, nodes, isError = false) {
@@ -162,7 +168,7 @@ async function ask(event) {
   button.disabled = true;
   const began = performance.now();
   try {
-    const response = await fetch(path(), { method: "POST", headers: { "Content-Type": "application/json" }, body: byId("body").value });
+    const response = await fetch(path(), { method: "POST", headers: { "Content-Type": "application/json", ...authorization() }, body: byId("body").value });
     const text = await response.text();
     const took = `${response.status}, ${(performance.now() - began).toFixed(0)} ms`;
     byId("raw").textContent = text;
@@ -178,7 +184,10 @@ async function ask(event) {
 }
 
 async function start() {
-  const found = await (await fetch("/openapi.json")).json();
+  const response = await fetch("/openapi.json", { headers: authorization() });
+  byId("key-form").hidden = response.status !== 401;
+  const found = await response.json();
+  if (!response.ok) return tell(found.error, [], true);
   for (const [place, item] of Object.entries(found.paths)) {
     const match = PREDICT.exec(place);
     if (match) operations[match[1]] = item.post;
@@ -186,11 +195,16 @@ async function start() {
   const names = Object.keys(operations);
   byId("models").replaceChildren(...names.map((name) => make("button", { type: "button", textContent: name, onclick: () => choose(name) })));
   byId("nothing").hidden = names.length > 0;
-  byId("form").addEventListener("submit", ask);
-  byId("body").addEventListener("input", command);
-  byId("explain").addEventListener("change", command);
   const wanted = decodeURIComponent(location.hash.slice(1));
   if (names.length) choose(names.includes(wanted) ? wanted : names[0]);
 }
 
+byId("form").addEventListener("submit", ask);
+byId("body").addEventListener("input", command);
+byId("explain").addEventListener("change", command);
+byId("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  key = byId("key").value.trim();
+  start();
+});
 start();
