@@ -29,6 +29,7 @@ from serving.http.aside import Aside
 from serving.http.bodies import Bodies
 from serving.http.connections import Connections, raise_file_limit
 from serving.http.platform import PlatformApi
+from serving.images.fetching import Images
 from serving.inference.inference import Inference
 from serving.inference.record import RecordOptions, RequestRecord
 from serving.metrics import Metrics
@@ -190,7 +191,9 @@ async def serve(options: argparse.Namespace, listener: socket.socket, host: Host
 
 def _application(options: argparse.Namespace, metrics: Metrics, inference: Inference, aside: Aside) -> Application:
     bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
-    tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)
+    images = Images(options.image_urls, int(options.max_request_mb * MIB))
+    tf_serving = TfServingApi(inference, bodies, aside, images)
+    open_inference = OpenInferenceApi(inference, bodies, aside)
     routes = [
         *PlatformApi(inference).routes,
         *tf_serving.routes,

@@ -19,6 +19,7 @@ from serving.errors import BadRequestError, NotFoundError, ServingError
 from serving.http.aside import Aside
 from serving.http.bodies import Bodies
 from serving.http.responses import error_response, json_response, refusal
+from serving.images.fetching import Images
 from serving.inference.inference import Call, Inference
 from serving.inference.inference import Request as Asked
 from serving.inference.request_ids import HEADER, request_id
@@ -38,10 +39,11 @@ class TfServingApi:
 
     Args:
         aside: decodes and encodes what is large.
+        images: fetches those that rows name by their URLs.
     """
 
-    def __init__(self, inference: Inference, bodies: Bodies, aside: Aside) -> None:
-        self._inference, self._bodies, self._aside = inference, bodies, aside
+    def __init__(self, inference: Inference, bodies: Bodies, aside: Aside, images: Images) -> None:
+        self._inference, self._bodies, self._aside, self._images = inference, bodies, aside, images
         self.routes = [Route("/v1/models", self._list)]
 
     async def models(self, request: Request) -> Response:
@@ -122,6 +124,7 @@ class TfServingApi:
         self, call: Call, signature: Signature, instances: list[Any], classes: tuple[str, ...], explain: bool
     ) -> bytes:
         explainer = call.servable.explainer_of(signature) if explain else None
+        instances = await self._images.in_place(instances, signature.inputs)
         part = await call.run_rows(signature, instances)
         if explainer is None:
             return await self._aside.run(part.nbytes, lambda: part.encode(classes))
