@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from serving._machine import most_workers
+from serving.images.urls import is_prefix
 from spec import environment as env
 
 _DESCRIPTION = """\
@@ -92,6 +93,14 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         default=16.0,
         metavar="MB",
         help="largest request, in MiB (default %(default)s)",
+    )
+    add(
+        "--image-urls",
+        action="append",
+        type=_image_prefix,
+        default=[],
+        metavar="PREFIX",
+        help='fetch images of requests, {"url": ...}, below this, e.g. s3://bucket/images/; may be repeated (default: none)',
     )
     add(
         "--silence-seconds",
@@ -261,6 +270,14 @@ def _port(text: str) -> int:
     if not 0 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"a port lies between 0 and 65535. Received: {text}")
     return number
+
+
+def _image_prefix(text: str) -> str:
+    if not is_prefix(text):
+        raise argparse.ArgumentTypeError(
+            f"expected s3://bucket/ or https://host/, with whole folders after it and a / at the end. Received: {text}"
+        )
+    return text
 
 
 def _fraction(text: str) -> float:

@@ -29,6 +29,7 @@ from serving.http.aside import Aside
 from serving.http.bodies import Bodies
 from serving.http.connections import Connections, raise_file_limit
 from serving.http.platform import PlatformApi
+from serving.images.fetching import Images
 from serving.inference.inference import Inference
 from serving.inference.record import RecordOptions, RequestRecord
 from serving.metrics import Metrics
@@ -39,6 +40,7 @@ from serving.models.manager import ModelManager
 from serving.models.source import Source, StoreSource
 from serving.open_inference import grpc_service
 from serving.open_inference.rest import OpenInferenceApi
+from serving.openapi.api import OpenApi
 from serving.rpc.health import SERVICE as HEALTH
 from serving.rpc.health import add_health
 from serving.tfserving.grpc_services import SERVICES as TF_SERVING
@@ -190,8 +192,15 @@ async def serve(options: argparse.Namespace, listener: socket.socket, host: Host
 
 def _application(options: argparse.Namespace, metrics: Metrics, inference: Inference, aside: Aside) -> Application:
     bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
-    tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)
-    routes = [*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes]
+    images = Images(options.image_urls, int(options.max_request_mb * MIB))
+    tf_serving = TfServingApi(inference, bodies, aside, images)
+    open_inference = OpenInferenceApi(inference, bodies, aside)
+    routes = [
+        *PlatformApi(inference).routes,
+        *tf_serving.routes,
+        *open_inference.routes,
+        *OpenApi(inference.manager).routes,
+    ]
     return Application(routes, BELOW, tf_serving.models)
 
 

@@ -28,6 +28,7 @@ from serving.models.answers import Batch, Part
 from serving.models.batching import Batching
 from serving.models.lane import Lane, LaneOptions
 from serving.models.warm_up import RECORDS, replay
+from spec.signatures import EXPLAIN
 
 DEFAULT_SIGNATURE = answering.DEFAULT
 CLASSIFY, REGRESS = "classify", "regress"
@@ -86,6 +87,7 @@ class Servable:
     Attributes:
         features: its raw features from trainyard.json; empty for a SavedModel that is not ours.
         classes: likewise, in the order of its probabilities; empty where it has none.
+        example: a row, by input, that it was tested with before its release; empty for a SavedModel that is not ours.
         signature_defs: as stored in saved_model.pb, for metadata.
     """
 
@@ -98,7 +100,7 @@ class Servable:
         self.lane = Lane(f"{model} version {version}", options)
         self.signature_defs = _signature_defs(folder)
         self._folder = folder
-        self._golden = _golden_request(folder)
+        self.example = _golden_request(folder)
         loaded = answering.SavedModel(folder)
         self.signatures = {
             name: _signature(name, loaded.entry(name).call, self.signature_defs[name], self.features)
@@ -152,6 +154,24 @@ class Servable:
             raise BadRequestError(
                 f"signature {found.name!r} of {self.model} is not for {method}: it must take serialized tf.Example "
                 f"and give {output!r}. It gives: {', '.join(found.outputs)}"
+            )
+        return found
+
+    def explainer_of(self, signature: Signature) -> Signature:
+        """The signature that explains another's answers.
+
+        Raises:
+            BadRequestError: there is none.
+        """
+        found = self.signatures.get(EXPLAIN)
+        if found is None:
+            raise BadRequestError(
+                f"?explain=true: {self.model} version {self.version} has no signature {EXPLAIN!r}; workload.yaml asks for it by "
+                "export: {explain: true}."
+            )
+        if signature.name != DEFAULT_SIGNATURE and not signature.is_variant:
+            raise BadRequestError(
+                f"?explain=true: answers of the signature {signature.name!r} are not explained; leave it out."
             )
         return found
 
@@ -242,12 +262,12 @@ class Servable:
 
     def _one_row(self, signature: Signature) -> Arrays:
         """A row to try a signature with: a golden request, where it takes the model's features, or made up."""
-        if self._golden and signature.takes_examples:
+        if self.example and signature.takes_examples:
             columns = {feature.input or name: name for name, feature in self.features.items()}
-            example = {columns[name]: value for name, value in self._golden.items()}
+            example = {columns[name]: value for name, value in self.example.items()}
             return dict.fromkeys(signature.inputs, decode_examples({"examples": [example]}, self.features))
-        if self._golden and (signature.name == DEFAULT_SIGNATURE or signature.is_variant):
-            return decode_rows([dict(self._golden)], signature.inputs)
+        if self.example and (signature.name == DEFAULT_SIGNATURE or signature.is_variant):
+            return decode_rows([dict(self.example)], signature.inputs)
         return {name: _made_up(info) for name, info in signature.inputs.items()}
 
     def _refused_row(self, signature: Signature, arrays: Arrays) -> tuple[int, tf.errors.OpError] | None:
