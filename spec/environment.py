@@ -45,6 +45,8 @@ RECORD = "TRAINYARD_RECORD"
 """Folder of the model server's request record, for shadow comparisons, skew and live metrics. Default: nothing is recorded."""
 RECORD_RATE = "TRAINYARD_RECORD_RATE"
 """Share of the requests that is recorded, where the server's `--record-rate` does not say. Default: 0.1."""
+QUEUE_PASSWORD = "TRAINYARD_QUEUE_PASSWORD"  # noqa: S105
+"""Password of the Redis server that `trainyard predict --queue` asks."""
 SIGNING_KEY = "TRAINYARD_SIGNING_KEY"
 """File of the private key that releases are signed with."""
 PUBLIC_KEYS = "TRAINYARD_PUBLIC_KEYS"
