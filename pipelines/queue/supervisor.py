@@ -111,7 +111,7 @@ def predict_from_queue(request: QueueRequest, say: Callable[[str], None]) -> Que
     _check_out(request)
     with contextlib.redirect_stdout(sys.stderr):
         open_queue(request.queue, request.model, "supervisor").close()
-    folder = home.runs_root(f"{request.model}.queue") / new_run_id()
+    folder = home.runs_root(f"{request.model}.predict") / new_run_id()
     folder.mkdir(parents=True)
     log = folder / "log.txt"
     with tempfile.TemporaryDirectory(prefix="trainyard-queue-") as scratch, log.open("ab") as output:
@@ -167,7 +167,8 @@ class _Crew:
         started = spoken = time.monotonic()
         try:
             for slot in range(1, self._request.consumers + 1):
-                self._start(slot)
+                if not self._stopping:
+                    self._start(slot)
             while self._members:
                 for key, _ in self._selector.select(timeout=1.0):
                     self._hear(key.data)

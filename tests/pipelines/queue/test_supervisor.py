@@ -32,6 +32,8 @@ from pipelines.queue.settings import Settings
 from spec import home
 from spec.errors import TryAgainError
 from storage import open_files
+from tests.pipelines.queue.conftest import Folder
+from tests.servers import conditional_s3_server, reach_s3
 
 _READY = re.compile(r"consumer \d+ \(pid (\d+)\) is ready: release (\d+)")
 
@@ -113,7 +115,7 @@ def kill_consumers(running: Running, kills: int, seed: int, feed: Callable[[], N
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("kills", "consumers"), [(2, 1), pytest.param(20, 2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kills", "consumers"), [(1, 1), pytest.param(20, 2, marks=pytest.mark.slow)])
 def test_each_item_is_answered_once_though_consumers_are_killed(
     place, start, tmp_path, kills: int, consumers: int
 ) -> None:
@@ -137,6 +139,7 @@ def test_each_item_is_answered_once_though_consumers_are_killed(
     assert found["done"] == found["rows"] + found["found"] and found["rows"] <= len(fares) <= found["done"] + kills
 
 
+@pytest.mark.slow  # TensorFlow is loaded three times
 def test_an_item_that_kills_its_consumer_is_set_aside_and_no_other(place, start, tmp_path) -> None:
     for number in range(6):
         place.put(f"item-{number}", item(number))
@@ -239,6 +242,24 @@ def test_a_second_delivery_finds_the_result(place, consume, tmp_path) -> None:
     place.put("third", same)
     consume()
     assert path.stat().st_mtime_ns == written and place.failed() == {}
+
+
+def test_results_in_an_object_store_are_created_once(store, tmp_path) -> None:
+    from pipelines.queue.answering import Release
+
+    inbox = Folder(tmp_path / "inbox")
+    for fare in (1, 2):
+        content = {"id": "same", "instances": [{"fare": fare, "kind": "card"}]}
+        inbox.put(f"fare-{fare}", json.dumps(content).encode())
+    with conditional_s3_server() as environment, reach_s3(environment) as bucket:
+        settings = Settings("one", inbox.uri, bucket, "tips", "1", 3, True, (), str(tmp_path), 0)
+        release, results = Failing(Release(store, "tips", 1, tmp_path / "fetched")), open_files(f"{bucket}/results")
+        said: list[dict[str, Any]] = []
+        taker = open_queue(inbox.uri, "tips", "one")
+        consumer = Consumer(taker, release, results, settings, lambda: False, lambda one: said.append(dict(one)))  # type: ignore[arg-type]
+        consumer._most = 2  # at hand together, so that no look at the store shows it
+        consumer.run()
+        assert list(results.files("")) == ["same.parquet"] and [one.get("found", 0) for one in said] == [0, 1]
 
 
 def test_a_file_where_results_should_go_is_not_taken_for_a_result(place, consume, tmp_path) -> None:
