@@ -211,7 +211,7 @@ class Redis:
 
     def __init__(self, folder: pathlib.Path, program: str) -> None:
         self.port = free_port()
-        settings = f"bind 127.0.0.1\nport {self.port}\nrequirepass {PASSWORD}\nappendonly yes\nappendfsync always\ndir {folder}\n"
+        settings = f"bind 127.0.0.1\nport {self.port}\nrequirepass {PASSWORD}\nappendonly yes\nappendfsync everysec\ndir {folder}\n"
         (folder / "redis.conf").write_text(settings)
         self._command = [program, str(folder / "redis.conf")]
         self.start()

@@ -5,6 +5,7 @@ It says what it does in JSON lines, to the supervisor: `ready`, `note`, `done`, 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import os
@@ -26,7 +27,8 @@ from model_store import ModelStore, StoreError
 from pipelines.queue import items
 from pipelines.queue.answering import Answered, Following
 from pipelines.queue.items import Item
-from pipelines.queue.queues import LEASE_S, Delivery, Queue, open_queue
+from pipelines.queue.opening import open_queue
+from pipelines.queue.queues import LEASE_S, Delivery, Queue
 from pipelines.queue.rows import has_bytes
 from pipelines.queue.settings import Settings
 from spec import exit_codes, home
@@ -114,7 +116,7 @@ class Consumer:
             self._set_aside(delivery, str(error))
             return None
         if self._results.exists(_name(item)):
-            self._done(delivery, {"found": 1})
+            self._done([delivery], {"found": 1})
         elif delivery.attempt > self._settings.attempts:
             self._set_aside(delivery, f"the consumer died each of {delivery.attempt - 1} times that it was tried")
         else:
@@ -142,12 +144,19 @@ class Consumer:
                     delivery, f"failed each of {delivery.attempt} times that it was tried; the last: {reason}"
                 )
             return
+        done: list[Delivery] = []
+        counts: collections.Counter[str] = collections.Counter()
         for (delivery, item), answered in zip(some, found, strict=True):
             if isinstance(answered, InputError):
                 self._set_aside(delivery, str(answered))
-            else:
-                counts = {"rows": answered.table.num_rows, "failed_rows": answered.failed}
-                self._done(delivery, counts if self._create(item, answered) else {"found": 1})
+                continue
+            created = self._create(item, answered)
+            counts.update(
+                {"rows": answered.table.num_rows, "failed_rows": answered.failed} if created else {"found": 1}
+            )
+            done.append(delivery)
+        if done:
+            self._done(done, counts)
 
     def _create(self, item: Item, answered: Answered) -> bool:
         """Creates a result; False where another has done so meanwhile."""
@@ -161,10 +170,11 @@ class Consumer:
             return False
         return True
 
-    def _done(self, delivery: Delivery, counts: Mapping[str, int]) -> None:
-        self._queue.done(delivery)
-        del self._at_hand[delivery.key]
-        self._say({"done": 1, **counts})
+    def _done(self, deliveries: Sequence[Delivery], counts: Mapping[str, int]) -> None:
+        self._queue.done(deliveries)
+        for one in deliveries:
+            del self._at_hand[one.key]
+        self._say({"done": len(deliveries), **counts})
 
     def _set_aside(self, delivery: Delivery, reason: str) -> None:
         self._queue.set_aside(delivery, reason)

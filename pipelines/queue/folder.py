@@ -60,8 +60,9 @@ class FolderQueue:
     def keep(self, deliveries: Sequence[Delivery]) -> None:
         """Locks are held by the kernel."""
 
-    def done(self, delivery: Delivery) -> None:
-        self._move(delivery, "done")
+    def done(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._move(delivery, "done")
 
     def set_aside(self, delivery: Delivery, reason: str) -> None:
         said = {"item": delivery.key, "reason": reason, "attempts": delivery.attempt}

@@ -1,4 +1,4 @@
-"""What is asked of a queue. To add one, write a class of these methods and name its scheme in `open_queue`."""
+"""What is asked of a queue. To add one, write a class of these methods and name its scheme in opening.py."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import Protocol
-
-from spec.errors import InputError
 
 LEASE_S = 60.0
 """How long a consumer that gave no sign of life is waited for, where the queue cannot know that it died."""
@@ -51,8 +49,8 @@ class Queue(Protocol):
     def keep(self, deliveries: Sequence[Delivery]) -> None:
         """Gives a sign of life; to be called every third of LEASE_S, from any thread, while items are at hand."""
 
-    def done(self, delivery: Delivery) -> None:
-        """Takes an item off that has its result."""
+    def done(self, deliveries: Sequence[Delivery]) -> None:
+        """Takes items off that have their results."""
 
     def set_aside(self, delivery: Delivery, reason: str) -> None:
         """Takes an item off that cannot be answered, and keeps it beside the queue with the reason."""
@@ -65,32 +63,6 @@ class Queue(Protocol):
 
     def close(self) -> None:
         """Leaves the queue, with nothing at hand."""
-
-
-def open_queue(uri: str, model: str, consumer: str) -> Queue:
-    """A queue by its URI.
-
-    Args:
-        uri: a folder, or `redis://host:port/db?stream=name`.
-        model: names the stream where the URI does not.
-        consumer: a name that no other process has.
-
-    Raises:
-        InputError: it is not such a URI, there is no such folder, or the server refuses.
-        TryAgainError: the server does not answer.
-    """
-    scheme, _, rest = uri.partition("://")
-    if scheme in ("redis", "rediss") and rest:
-        from pipelines.queue.redis_stream import RedisStream
-
-        return RedisStream(uri, model, consumer)
-    if rest and scheme != "file":
-        raise InputError(
-            f"--queue: {scheme}:// is no queue. Received: {without_secrets(uri)}. Name a folder, or redis://host:6379/0."
-        )
-    from pipelines.queue.folder import FolderQueue
-
-    return FolderQueue(pathlib.Path(uri.removeprefix("file://")).expanduser().absolute())
 
 
 def without_secrets(uri: str) -> str:

@@ -63,11 +63,13 @@ class RedisStream:
         keys = [one.key for one in deliveries]
         self._ask(lambda: self._client.xclaim(self._stream, GROUP, self._consumer, 0, keys, justid=True))
 
-    def done(self, delivery: Delivery) -> None:
+    def done(self, deliveries: Sequence[Delivery]) -> None:
+        keys = [one.key for one in deliveries]
+
         def delete() -> None:
             with self._client.pipeline(transaction=True) as pipeline:
-                pipeline.xack(self._stream, GROUP, delivery.key)
-                pipeline.xdel(self._stream, delivery.key)
+                pipeline.xack(self._stream, GROUP, *keys)
+                pipeline.xdel(self._stream, *keys)
                 pipeline.execute()
 
         self._ask(delete)

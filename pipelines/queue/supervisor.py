@@ -22,7 +22,7 @@ from typing import IO, Any
 import storage
 from model_store import ModelStore
 from pipelines.queue.items import allowed_prefix
-from pipelines.queue.queues import open_queue
+from pipelines.queue.opening import open_queue
 from pipelines.queue.settings import Settings
 from spec import exit_codes, home
 from spec.errors import InputError

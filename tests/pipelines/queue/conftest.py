@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import pytest
 
 from model_store import ModelStore
-from pipelines.queue.queues import Queue, open_queue
+from pipelines.queue.opening import open_queue
+from pipelines.queue.queues import Queue
 from tests.pipelines import tips_model
 from tests.servers import PASSWORD, Redis, redis_server
 

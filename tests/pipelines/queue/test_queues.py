@@ -12,7 +12,8 @@ import time
 import pytest
 
 from pipelines.queue import redis_stream
-from pipelines.queue.queues import Queue, open_queue
+from pipelines.queue.opening import open_queue
+from pipelines.queue.queues import Queue
 from pipelines.queue.redis_stream import RedisStream
 from spec.errors import InputError, TryAgainError
 from tests.servers import PASSWORD
@@ -32,11 +33,10 @@ def test_an_item_is_one_consumers_until_it_is_done(place, connect) -> None:
     second = other.take(10)
     assert len(second) == 1 and not {d.key for d in first} & {d.key for d in second}
     assert not one.is_empty()
-    for delivery in first:
-        one.done(delivery)
+    one.done(first)
     assert one.take(10) == []
     assert not one.is_empty()
-    other.done(second[0])
+    other.done(second)
     assert one.is_empty() and one.take(10) == [] and place.failed() == {}
     one.close()
     other.close()
@@ -55,8 +55,7 @@ def test_an_item_that_was_tried_comes_back_alone_and_is_counted(place, connect) 
     found = []
     for _ in range(2):
         found.append(queue.take(10))
-        for delivery in found[-1]:
-            queue.done(delivery)
+        queue.done(found[-1])
     assert sorted(len(some) for some in found) == [1, 2]  # whichever comes first
     (alone,) = next(some for some in found if len(some) == 1)
     assert (alone.key, alone.attempt) == (tried.key, 2)  # the time between did not count
@@ -72,7 +71,7 @@ def test_what_is_set_aside_is_kept_with_the_reason(place, connect) -> None:
 
 HOLD = """
 import sys, time
-from pipelines.queue.queues import open_queue
+from pipelines.queue.opening import open_queue
 queue = open_queue(sys.argv[1], "tips", "one")
 print(len(queue.take(10)), flush=True)
 time.sleep(600)
@@ -90,7 +89,7 @@ def test_what_a_killed_consumer_had_is_its_successors(place, connect) -> None:
     for _ in range(2):
         (taken,) = queue.take(10)
         assert taken.attempt == 2
-        queue.done(taken)
+        queue.done([taken])
     assert queue.is_empty()
 
 
