@@ -6,7 +6,19 @@ LiteRT when a model is loaded.
 
 from answering._answerer import DEFAULT, answerer
 from answering._litert import ANSWERS, FEATURES, OUTPUT, write_network
+from answering._operations import FORBIDDEN, insist_harmless
 from answering._saved_model import SavedModel
 from vector_index import Entry
 
-__all__ = ["ANSWERS", "DEFAULT", "FEATURES", "OUTPUT", "Entry", "SavedModel", "answerer", "write_network"]
+__all__ = [
+    "ANSWERS",
+    "DEFAULT",
+    "FEATURES",
+    "FORBIDDEN",
+    "OUTPUT",
+    "Entry",
+    "SavedModel",
+    "answerer",
+    "insist_harmless",
+    "write_network",
+]

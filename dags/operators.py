@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+import tracing
 from dags.lineage import lineage_of
 from dags.links import DataQualityLink, ReportLink, pages_of, report_links
 from dags.process import Finished, StreamedProcess
@@ -234,4 +235,6 @@ def last_json_object(text: str) -> dict[str, Any] | None:
 
 def _environment() -> dict[str, str]:
     # Airflow's settings hold its keys, which the pipeline does not need.
-    return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
+    trace = tracing.carried().get(tracing.HEADER)
+    return ours | ({tracing.VARIABLE: trace} if trace else {})

@@ -18,7 +18,9 @@ Example:
     1
 """
 
+from model_store._copies import Copies
 from model_store._errors import StoreError
+from model_store._folders import files_in
 from model_store._labels import CANARY, STABLE, HistoryEntry, Label
 from model_store._release import (
     CARD_FILE,
@@ -39,6 +41,7 @@ __all__ = [
     "RELEASE_FILE",
     "STABLE",
     "VARIANTS_FOLDER",
+    "Copies",
     "HistoryEntry",
     "Keys",
     "Label",
@@ -46,5 +49,6 @@ __all__ = [
     "Release",
     "ReleaseDraft",
     "StoreError",
+    "files_in",
     "variants_in",
 ]

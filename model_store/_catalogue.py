@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection
 
 from model_store import _fetch, _folders
+from model_store._copies import Copies, own
 from model_store._errors import StoreError, reading
 from model_store._labels import (
     STABLE,
@@ -77,16 +78,10 @@ class Catalogue:
         Raises:
             StoreError: there is no such model or version, or its release.json is damaged.
         """
-        uri = self._uri(f"{model}/{version}")
-        try:
-            with reading(f"{uri}/{RELEASE_FILE}"):
-                text = self._files.read(f"{model}/{version}/{RELEASE_FILE}")
-        except FileNotFoundError:
-            raise self._unknown(model, f"release {version}") from None
-        release = parse_release(text, uri)
+        release, _ = self._read_release(model, version)
         if (release.model, release.version) != (model, version):
             raise StoreError(
-                f"{uri}/{RELEASE_FILE} belongs to {release.model} version {release.version}. Restore it from a copy, or "
+                f"{release.uri}/{RELEASE_FILE} belongs to {release.model} version {release.version}. Restore it from a copy, or "
                 "publish the model again."
             )
         return release
@@ -144,43 +139,65 @@ class Catalogue:
         Raises:
             StoreError: there is no such release.
         """
-        folder = f"{model}/{version}"
         try:
-            with reading(self._uri(f"{folder}/{RELEASE_FILE}")):
-                manifest = self._files.read(f"{folder}/{RELEASE_FILE}")
-            release = parse_release(manifest, self._uri(folder))
-        except FileNotFoundError:
-            raise self._unknown(model, f"release {version}") from None
+            release, manifest = self._read_release(model, version)
         except StoreError as error:
+            if not self._files.exists(f"{model}/{version}/{RELEASE_FILE}"):
+                raise
             return (str(error),)
-        problems = release_problems(manifest, self._keys)
-        if problems:
+        if problems := self._manifest_problems(model, version, release, manifest):
             return tuple(problems)  # a changed manifest proves nothing about the files
-        if (release.model, release.version) != (model, version):
-            problems.append(f"{RELEASE_FILE} belongs to {release.model} version {release.version}")
-        return (*problems, *_fetch.compare(self._files, folder, release))
+        return tuple(_fetch.compare(self._files, f"{model}/{version}", release))
 
     def fetch(
         self, model: str, version: int, folder: str | os.PathLike[str], without: Collection[str] = ()
     ) -> pathlib.Path:
-        """A verified release on the local disk, ready to load.
+        """A verified copy of a release, ready to load.
 
         Args:
-            folder: a remote release is copied to `<folder>/<model>/<version>`; a good copy there is used again.
+            folder: one that nobody else may use, such as a temporary one; made where there is none.
             without: files, and folders of files, that need not be copied, such as `KERAS_FILE` where the SavedModel is served.
 
         Returns:
-            The SavedModel's folder; in a local store the release itself, not a copy: never write to it.
+            `<folder>/<model>/<version>`, where nothing may be yet.
 
         Raises:
-            StoreError: there is no such release, or its bytes are not those that were published.
+            StoreError: there is no such release, its bytes are not those that were published, or the folder is not ours alone.
         """
-        local = self._files.local_path(f"{model}/{version}")
-        if local is None:
-            release = self.release(model, version)
-            return _fetch.download(self._files, release, pathlib.Path(folder), self._keys, without)
-        self._insist_intact(model, version)
-        return local
+        release, manifest = self._trusted(model, version)
+        target = own(folder) / model / str(version)
+        _fetch.copy(self._files, release, manifest, target, without)
+        return target
+
+    def copies(self, folder: str | os.PathLike[str], without: Collection[str] = ()) -> Copies:
+        """Verified copies of releases in a folder, for a server: kept while they are served, and shared with other servers.
+
+        Raises:
+            StoreError: the folder is not ours alone.
+        """
+        return Copies(self._files, self._trusted, folder, without)
+
+    def _trusted(self, model: str, version: int) -> tuple[Release, bytes]:
+        """A release and the bytes that say so, once they are sealed, and signed where keys are trusted. Raises StoreError."""
+        release, manifest = self._read_release(model, version)
+        if problems := self._manifest_problems(model, version, release, manifest):
+            raise _fetch.refusal(model, version, problems)
+        return release, manifest
+
+    def _read_release(self, model: str, version: int) -> tuple[Release, bytes]:
+        uri = self._uri(f"{model}/{version}")
+        try:
+            with reading(f"{uri}/{RELEASE_FILE}"):
+                manifest = self._files.read(f"{model}/{version}/{RELEASE_FILE}")
+        except FileNotFoundError:
+            raise self._unknown(model, f"release {version}") from None
+        return parse_release(manifest, uri), manifest
+
+    def _manifest_problems(self, model: str, version: int, release: Release, manifest: bytes) -> list[str]:
+        problems = release_problems(manifest, self._keys)
+        if not problems and (release.model, release.version) != (model, version):
+            problems.append(f"{RELEASE_FILE} belongs to {release.model} version {release.version}")
+        return problems
 
     def read(self, release: Release, name: str) -> bytes:
         """A file of a release, as it was published.
@@ -198,11 +215,7 @@ class Catalogue:
 
     def _insist_intact(self, model: str, version: int) -> None:
         if problems := self.verify(model, version):
-            more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-            raise StoreError(
-                f"{model} version {version} is not what was published: {'; '.join(problems[:3])}{more}. "
-                "Restore it from a copy, or publish the model again."
-            )
+            raise _fetch.refusal(model, version, problems)
 
     def _uri(self, path: str) -> str:
         return f"{self.uri}/{path}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from model_store._errors import StoreError
 from model_store._labels import HistoryEntry
@@ -50,17 +50,32 @@ def remove_stale(files: Files, model: str) -> None:
             files.remove(f"{model}/{name}")
 
 
-def saved_model_files(source: pathlib.Path) -> list[str]:
-    """The files of a SavedModel, relative to its folder, sorted.
+def files_in(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The files below a folder, by their paths relative to it, sorted.
 
     Raises:
-        StoreError: it is no SavedModel, or has a file of the store's own name.
+        StoreError: there is a link, which could bring in any file of this machine.
     """
-    if not (source / "saved_model.pb").is_file():
-        found = sorted(path.name for path in source.iterdir())[:5] if source.is_dir() else "no folder"
-        raise StoreError(f"{source}: expected a SavedModel, a folder with saved_model.pb. Received: {found}.")
-    if (source / RELEASE_FILE).exists():
-        raise StoreError(
-            f"{source}/{RELEASE_FILE}: the store writes a file of that name. Remove it from the SavedModel."
-        )
-    return sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
+    for path in found.values():
+        if path.is_symlink():
+            raise StoreError(
+                f"{path} is a link; what is published holds its files itself. Replace it by a copy of {path.readlink()}."
+            )
+    return {name: path for name, path in found.items() if path.is_file()}
+
+
+def saved_model_files(source: pathlib.Path | Mapping[str, pathlib.Path]) -> Mapping[str, pathlib.Path]:
+    """The files of a SavedModel, by their paths relative to its folder.
+
+    Raises:
+        StoreError: it is no SavedModel, has a link in it, or a file of the store's own name.
+    """
+    files = source if isinstance(source, Mapping) else files_in(source)
+    if "saved_model.pb" not in files:
+        found = sorted({name.partition("/")[0] for name in files})[:5] or "no folder"
+        where = "what is to be published" if isinstance(source, Mapping) else source
+        raise StoreError(f"{where}: expected a SavedModel, a folder with saved_model.pb. Received: {found}.")
+    if RELEASE_FILE in files:
+        raise StoreError(f"{files[RELEASE_FILE]}: the store writes a file of that name. Remove it from the SavedModel.")
+    return files

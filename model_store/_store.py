@@ -6,7 +6,7 @@ import logging
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 from model_store import _folders
@@ -49,12 +49,14 @@ class ModelStore(Catalogue):
         StoreError: nothing can read such a URL, or a key cannot be used.
     """
 
-    def publish(self, model: str, source: str | os.PathLike[str], draft: ReleaseDraft) -> Release:
+    def publish(
+        self, model: str, source: str | os.PathLike[str] | Mapping[str, pathlib.Path], draft: ReleaseDraft
+    ) -> Release:
         """Publishes a SavedModel as the next version, in one step: readers see all of it or nothing.
 
         Args:
             model: name of the model; letters, digits, `_`, `.` and `-`.
-            source: folder of the SavedModel.
+            source: folder of the SavedModel, without links; or its files, by their paths relative to such a folder.
             draft: what is known of it.
 
         Returns:
@@ -67,22 +69,21 @@ class ModelStore(Catalogue):
             raise StoreError(
                 f"model name {model!r}: use letters, digits, _, . and -, at most 128, beginning with a letter or digit."
             )
-        source = pathlib.Path(source)
-        names = _folders.saved_model_files(source)
+        files = _folders.saved_model_files(source if isinstance(source, Mapping) else pathlib.Path(source))
         with writing(f"publishing {model} to {self.uri}"):
             if published := self._published(model, draft.publication_key):
                 with self._lock(model):
                     self._note_publication(published)
                 return published
-            return self._publish(model, source, names, draft)
+            return self._publish(model, files, draft)
 
-    def _publish(self, model: str, source: pathlib.Path, names: list[str], draft: ReleaseDraft) -> Release:
+    def _publish(self, model: str, files: Mapping[str, pathlib.Path], draft: ReleaseDraft) -> Release:
         _folders.remove_stale(self._files, model)
         # An object store cannot rename: its files go to their final place at once, and release.json makes them count.
         version = None if self._files.renames else self._allot_locked(model)
         folder = _folders.unfinished(model) if version is None else f"{model}/{version}"
         try:
-            digests = {name: self._files.copy_in(source / name, f"{folder}/{name}") for name in names}
+            digests = {name: self._files.copy_in(path, f"{folder}/{name}") for name, path in files.items()}
             with self._lock(model) as still_held:
                 if published := self._published(model, draft.publication_key):
                     self._files.remove(folder)

@@ -12,7 +12,7 @@ import shutil
 from components import lazy_imports
 from model_store import ModelStore
 from pipelines import beam_options
-from pipelines.run import Display, logged, make_site, recorded
+from pipelines.run import Display, logged, make_site, recorded, traced
 from pipelines.runners import run_lock
 from pipelines.runners.results import RunResult
 from spec import home
@@ -65,7 +65,7 @@ def predict(request: PredictRequest, display: Display) -> RunResult:
     result = RunResult(workload.name, new_run_id())
     # No workload's name has a dot, so these folders cannot be another's.
     place = f"{workload.name}.predict"
-    with logged(result, home.runs_root(place), display), recorded(result):
+    with logged(result, home.runs_root(place), display), traced(result), recorded(result):
         root, owner = home.pipeline_root(place), f"prediction run {result.run_id} of {workload.name}"
         with run_lock.exclusive(root / ".lock", owner, request.wait_s, display.said):
             display.said("loading TensorFlow and TFX")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
+import tracing
 from components import lazy_imports, prepared, progress
 from pipelines import aftermath, beam_options, columns, datasets, memo, parameters
 from pipelines.runners import noise, run_lock
@@ -80,7 +81,7 @@ def run(request: RunRequest, display: Display) -> RunResult:
         outputs: dict[str, dict[str, list[Any]]] = {}
         for note in notes:
             display.said(note)
-        with recorded(result):
+        with traced(result), recorded(result):
             outputs = _run_locked(workload, folder, request, beam, result, display)
         with _reporting_disk_errors(display):
             display.said("writing the run's report")
@@ -219,6 +220,15 @@ def _say_unread(workload: Workload, span: int, say: Callable[[str], None]) -> No
     for one in [place for number, place in locations(uri).items() if number <= span][-workload.data.window :]:
         if folders := unread_folders(one):
             say(f"span {one.span}: not read, since {one.uri} names files: the folder(s) {', '.join(folders[:5])}")
+
+
+@contextlib.contextmanager
+def traced(result: RunResult) -> Iterator[None]:
+    """The run as a span, if traces are sent."""
+    tracing.start("trainyard-pipeline")
+    with tracing.span(f"run {result.workload}", **{"trainyard.run_id": result.run_id}) as span:
+        yield
+        span.tell({"trainyard.status": result.status}, failed=result.status == "failed")
 
 
 @contextlib.contextmanager

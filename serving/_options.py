@@ -8,6 +8,7 @@ import pathlib
 import tempfile
 from collections.abc import Sequence
 
+from serving._machine import most_workers
 from spec import environment as env
 
 _DESCRIPTION = """\
@@ -36,7 +37,6 @@ MIB = 1 << 20
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line; argparse exits with 2 if it is invalid."""
-    cpus = len(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(
         prog=os.environ.get(env.PROGRAM) or "python -m serving",
         description=_DESCRIPTION,
@@ -62,6 +62,11 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--grpc-port", type=_port, default=8500, metavar="PORT", help="gRPC port; 0: any free one (default %(default)s)"
+    )
+    add(
+        "--grpc-reflection",
+        action="store_true",
+        help="tell who asks which gRPC services and messages there are; grpcurl and Postman do (default: no)",
     )
     add(
         "--ready-file",
@@ -98,23 +103,50 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--max-in-flight",
         type=_count,
-        default=128,
+        default=1024,
         metavar="N",
-        help="requests at once; more get 429 (default %(default)s)",
+        help="requests to a model version that run or wait; more get 429 (default %(default)s)",
+    )
+    add(
+        "--queue-seconds",
+        type=_positive,
+        default=30.0,
+        metavar="S",
+        help="how long a request may wait for a thread of its model version before it gets 429 (default %(default)s)",
     )
     add(
         "--threads",
         type=_count,
-        default=max(4, 2 * cpus),
+        default=2,
         metavar="N",
-        help="requests processed at once, per protocol (default %(default)s)",
+        help="threads of each model version: batches that run at once (default %(default)s)",
+    )
+    add(
+        "--max-batch-size",
+        type=_count,
+        default=32,
+        metavar="ROWS",
+        help="rows of several requests that run together; 1: each request on its own (default %(default)s)",
+    )
+    add(
+        "--batch-timeout-micros",
+        type=_whole,
+        default=0,
+        metavar="US",
+        help="how long a batch waits for more requests, in microseconds (default %(default)s: it takes those that wait)",
+    )
+    add(
+        "--workers",
+        type=_count,
+        default=most_workers(),
+        metavar="N",
+        help="processes that answer at the same ports (default: as many as there are cores, and memory for: %(default)s)",
     )
     add(
         "--tf-threads",
         type=_count,
-        default=cpus,
         metavar="N",
-        help="threads TensorFlow uses within a request (default: the cores)",
+        help="threads TensorFlow uses within a batch (default: the cores of each worker)",
     )
     add(
         "--drain-seconds",
@@ -122,6 +154,13 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         default=20.0,
         metavar="S",
         help="how long SIGTERM waits for requests (default %(default)s)",
+    )
+    add(
+        "--lame-duck-seconds",
+        type=_at_least_zero,
+        default=2.0,
+        metavar="S",
+        help="how long SIGTERM still takes requests, while /healthz says 503, so that nobody sends more (default %(default)s)",
     )
     add(
         "--canary-seconds",
@@ -168,11 +207,44 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--cache",
         type=pathlib.Path,
-        default=pathlib.Path(tempfile.gettempdir()) / f"trainyard-serving-{os.getuid()}",
+        default=pathlib.Path(tempfile.gettempdir()) / f"trainyard-releases-{os.getuid()}",
         metavar="DIR",
-        help="where releases of a remote store are copied to (default %(default)s)",
+        help="folder of this user alone (mode 700), on a local disk, for verified copies of what is served (default %(default)s)",
     )
-    return parser.parse_args(arguments)
+    _add_access(parser)
+    options = parser.parse_args(arguments)
+    if bool(options.tls_cert) != bool(options.tls_key):
+        parser.error("--tls-cert and --tls-key belong together; one of them is missing.")
+    if options.tls_client_ca and not options.tls_cert:
+        parser.error("--tls-client-ca asks clients for certificates within TLS: name --tls-cert and --tls-key too.")
+    return options
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("opening the server to others (docs/guides/serving-in-public.md)")
+    group.add_argument(
+        "--api-keys",
+        type=pathlib.Path,
+        default=os.environ.get(env.API_KEYS) or None,
+        metavar="FILE",
+        help="answer only who sends one of these keys, /healthz and /livez apart; `trainyard keys create` makes them "
+        f"(default: {env.API_KEYS}, else everybody may ask)",
+    )
+    group.add_argument(
+        "--tls-cert", type=pathlib.Path, metavar="PEM", help="speak TLS, REST as gRPC, with this certificate"
+    )
+    group.add_argument("--tls-key", type=pathlib.Path, metavar="PEM", help="its private key, of mode 600")
+    group.add_argument(
+        "--tls-client-ca",
+        type=pathlib.Path,
+        metavar="PEM",
+        help="answer only clients with a certificate of this authority (mutual TLS)",
+    )
+    group.add_argument(
+        "--access-log",
+        metavar="PATH",
+        help="write a line of JSON a request there, without what was asked or answered; - is standard output (default: none)",
+    )
 
 
 def _port(text: str) -> int:
@@ -194,6 +266,14 @@ def _positive(text: str) -> float:
     if not number > 0:
         raise argparse.ArgumentTypeError(f"must be above 0. Received: {text}")
     return number
+
+
+def _at_least_zero(text: str) -> float:
+    return _positive(text) if float(text) else 0.0
+
+
+def _whole(text: str) -> int:
+    return _count(text) if int(text) else 0
 
 
 def _count(text: str) -> int:

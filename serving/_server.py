@@ -5,38 +5,128 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import logging
-import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import grpc
+import grpc.aio
 import uvicorn
+from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
+from grpc_reflection.v1alpha.reflection import enable_server_reflection
+from starlette.types import ASGIApp
 
-import storage
+import tracing
 from model_store import ModelStore
+from serving._announcing import CannotServeError, announce, insist_ready
 from serving._options import MIB
-from serving.http.connections import protocol, raise_file_limit
-from serving.inference.canary import CanaryLane
+from serving.access.opening import Access
+from serving.http.app import Application
+from serving.http.aside import Aside
+from serving.http.bodies import Bodies
+from serving.http.connections import Connections, raise_file_limit
+from serving.http.platform import PlatformApi
 from serving.inference.inference import Inference
 from serving.inference.record import RecordOptions, RequestRecord
 from serving.metrics import Metrics
 from serving.metrics.monitored import Monitored
+from serving.models.lane import LaneOptions
 from serving.models.manager import ModelManager
-from serving.tfserving.grpc_services import make_server
-from serving.tfserving.rest import RestApi
+from serving.models.source import Source, StoreSource
+from serving.open_inference import grpc_service
+from serving.open_inference.rest import OpenInferenceApi
+from serving.rpc.health import SERVICE as HEALTH
+from serving.rpc.health import add_health
+from serving.tfserving.grpc_services import SERVICES as TF_SERVING
+from serving.tfserving.grpc_services import add_services
+from serving.tfserving.rest import BELOW, TfServingApi
 
 _log = logging.getLogger("serving")
 
-_CANARY_PART = 2
-"""A canary that hangs blocks at most one in this many threads; the others remain for the stable version."""
+_ASIDE_THREADS = 2  # Python runs in one at a time
+_BACKLOG = 1024
 
 
-class CannotServeError(Exception):
-    """The server cannot start with these options; the message says what to change."""
+class Host(Protocol):
+    """Where a server runs: alone, or as one of several workers.
+
+    Attributes:
+        source: what it serves.
+        grpc_port: to bind; 0: any free one.
+        shares: whether other processes listen at its ports as well.
+        begins_at_once: whether it takes requests before it has loaded anything; those wait, or are refused with the reason.
+        poll_seconds: how often to ask the source.
+    """
+
+    source: Source
+    grpc_port: int
+    shares: bool
+    begins_at_once: bool
+    poll_seconds: float
+
+    def began(self, manager: ModelManager, rest_port: int, grpc_port: int) -> None:
+        """Each model has been tried once. Raises CannotServeError: that is not enough."""
+
+    async def accompany(self, manager: ModelManager, metrics: Metrics, stop: Stop) -> None:
+        """Runs beside the server until it is cancelled."""
+
+    def ended(self) -> None:
+        """The last request is answered."""
+
+
+class Stop:
+    """When to stop, and how long to be a lame duck before: to answer, but say that the server is leaving."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._until = 0.0
+
+    def ask(self, lame_duck: float) -> None:
+        """Asks to stop after some seconds; asked again, at once."""
+        self._until = 0.0 if self._asked.is_set() else time.monotonic() + lame_duck
+        self._asked.set()
+
+    @property
+    def asked(self) -> bool:
+        return self._asked.is_set()
+
+    async def wait(self) -> None:
+        """Until it is asked for."""
+        await self._asked.wait()
+
+    async def be_lame_duck(self) -> None:
+        while time.monotonic() < self._until:
+            await asyncio.sleep(0.05)
+
+
+class Alone:
+    """A server that is the only one of its process and ports.
+
+    Args:
+        ready: called when each model has been tried once.
+    """
+
+    shares, begins_at_once = False, True
+
+    def __init__(self, options: argparse.Namespace, ready: Callable[[], None]) -> None:
+        self.source: Source = StoreSource(ModelStore(options.store), options.cache)
+        self.grpc_port, self.poll_seconds = options.grpc_port, options.poll_seconds
+        self._options, self._ready = options, ready
+
+    def began(self, manager: ModelManager, rest_port: int, grpc_port: int) -> None:
+        self._ready()
+        insist_ready(self._options, manager.models().keys(), manager.why_not())
+        announce(self._options, rest_port, grpc_port, manager.why_not())
+
+    async def accompany(self, manager: ModelManager, metrics: Metrics, stop: Stop) -> None:
+        return
+
+    def ended(self) -> None:
+        if self._options.ready_file:
+            self._options.ready_file.unlink(missing_ok=True)
 
 
 class _HttpServer(uvicorn.Server):
@@ -47,49 +137,92 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
-async def serve(options: argparse.Namespace, listener: socket.socket, ready: Callable[[], None]) -> None:
+async def serve(options: argparse.Namespace, listener: socket.socket, host: Host) -> None:
     """Serves until SIGTERM or SIGINT, then drains.
-
-    Args:
-        ready: called when every existing model answers.
 
     Raises:
         CannotServeError: the gRPC port is taken, or with --fail-fast a model cannot be served.
     """
     raise_file_limit()
+    tracing.start("trainyard-serving")
     metrics = Metrics()
-    store = ModelStore(options.store)
-    manager = ModelManager(store, options.model, options.cache, metrics)
-    lane = CanaryLane(max(1, options.threads // _CANARY_PART), options.canary_seconds)
+    access = Access(options, metrics)
+    manager = ModelManager(host.source, options.model, metrics, _lane_options(options))
     record = _open_record(options, metrics)
-    inference = Inference(manager, metrics, options.max_in_flight, lane, record)
-    threads = ThreadPoolExecutor(options.threads, thread_name_prefix="rest")
-    max_bytes = int(options.max_request_mb * MIB)
-    grpc_server = make_server(inference, options.threads, max_bytes, options.max_in_flight)
-    grpc_port = _bind(grpc_server, options.host, options.grpc_port)
-    http = _HttpServer(_uvicorn_config(RestApi(inference, threads, max_bytes, options.silence_seconds), options))
+    inference = Inference(manager, metrics, options.canary_seconds, record)
+    aside = Aside(_ASIDE_THREADS)
+    grpc_server = _grpc_server(options, access, host, inference, aside)
+    grpc_port = _bind(grpc_server, access, options.host, host.grpc_port)
+    connections = Connections(options.silence_seconds, lambda: inference.leaving)
+    app = access.before(_application(options, metrics, inference, aside))
+    http = _HttpServer(_uvicorn_config(app, access, connections, options))
 
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    http_task = asyncio.create_task(http.serve(sockets=[listener]))
-    grpc_server.start()
-    manager.start(options.poll_seconds)
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.ask, options.lame_duck_seconds)
+    loop.add_signal_handler(signal.SIGINT, stop.ask, 0.0)
+    manager.start(host.poll_seconds)
+    beside = [asyncio.create_task(one) for one in (connections.sweep(), host.accompany(manager, metrics, stop))]
+    answering: asyncio.Task[None] | None = None
     try:
+        if not host.begins_at_once:
+            await _first_pass(manager, stop)
+        await grpc_server.start()
+        answering = asyncio.create_task(http.serve(sockets=[listener]))
+        await _listening(http, listener, answering)
         await _first_pass(manager, stop)
-        ready()
-        if not stop.is_set():
-            _insist_ready(manager, store, options)
-            _announce(listener.getsockname()[1], grpc_port, options, manager)
+        if not stop.asked:
+            host.began(manager, listener.getsockname()[1], grpc_port)
             await stop.wait()
+            inference.leaving = True
+            await stop.be_lame_duck()
     finally:
-        await _drain(inference, manager, http, http_task, grpc_server, options.drain_seconds)
-        threads.shutdown(wait=False, cancel_futures=True)
-        lane.close()
+        await _drain(inference, manager, http, answering, grpc_server, options.drain_seconds)
+        for one in beside:
+            one.cancel()
+        aside.close()
         if record is not None:
             await asyncio.to_thread(record.close)
-        if options.ready_file:
-            options.ready_file.unlink(missing_ok=True)
+        await asyncio.to_thread(access.close)
+        host.ended()
+
+
+def _application(options: argparse.Namespace, metrics: Metrics, inference: Inference, aside: Aside) -> Application:
+    bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
+    tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)
+    routes = [*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes]
+    return Application(routes, BELOW, tf_serving.models)
+
+
+def _lane_options(options: argparse.Namespace) -> LaneOptions:
+    return LaneOptions(
+        options.threads,
+        options.max_batch_size,
+        options.batch_timeout_micros,
+        options.max_in_flight,
+        options.queue_seconds,
+    )
+
+
+def _grpc_server(
+    options: argparse.Namespace, access: Access, host: Host, inference: Inference, aside: Aside
+) -> grpc.aio.Server:
+    server = grpc.aio.server(
+        interceptors=access.interceptors(),
+        maximum_concurrent_rpcs=options.max_in_flight,
+        options=[
+            ("grpc.so_reuseport", int(host.shares)),  # otherwise a second server would silently share the port
+            ("grpc.max_receive_message_length", int(options.max_request_mb * MIB)),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.server_handshake_timeout_ms", int(options.silence_seconds * 1000)),
+        ],
+    )
+    add_services(server, inference, aside)
+    grpc_service.add_service(server, inference, aside)
+    add_health(server, inference)
+    if options.grpc_reflection:
+        enable_server_reflection((*TF_SERVING, grpc_service.SERVICE, HEALTH, REFLECTION), server)
+    return server
 
 
 def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord | None:
@@ -102,28 +235,38 @@ def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord
         options.record_days * 86400.0,
         frozenset(options.record_exclude),
     )
-    metrics.registry.register(Monitored(bounds.folder))
+    metrics.show(Monitored(bounds.folder))
     _log.info("recording %g of the requests to %s (docs/guides/serving.md)", bounds.rate, bounds.folder)
     return RequestRecord(bounds, metrics)
 
 
-def _uvicorn_config(api: RestApi, options: argparse.Namespace) -> uvicorn.Config:
+def _uvicorn_config(
+    app: ASGIApp, access: Access, connections: Connections, options: argparse.Namespace
+) -> uvicorn.Config:
+    tls = access.tls
     return uvicorn.Config(
-        api.app,
+        app,
         log_config=None,
         log_level="warning",
         access_log=False,
-        http=protocol(options.silence_seconds),  # type: ignore[arg-type]  # a class, or what makes one
+        proxy_headers=False,
+        ws="none",
+        backlog=1,  # connections to be accepted at a time: another worker may be idle
+        http=connections.protocol,  # type: ignore[arg-type]  # a class, or what makes one
+        ssl_context_factory=None if tls is None else lambda *_: tls.context,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=int(options.drain_seconds) + 1,
     )
 
 
-def _bind(server: grpc.Server, host: str, port: int) -> int:
+def _bind(server: grpc.aio.Server, access: Access, host: str, port: int) -> int:
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        bound = int(server.add_insecure_port(address))
+        if access.tls is None:
+            bound = int(server.add_insecure_port(address))
+        else:
+            bound = int(server.add_secure_port(address, access.tls.grpc_credentials()))
     except RuntimeError:
         bound = 0
     if not bound:
@@ -133,44 +276,29 @@ def _bind(server: grpc.Server, host: str, port: int) -> int:
     return bound
 
 
-async def _first_pass(manager: ModelManager, stop: asyncio.Event) -> None:
-    while not stop.is_set() and not manager.wait_for_first_pass(0):
+async def _first_pass(manager: ModelManager, stop: Stop) -> None:
+    while not stop.asked and not manager.wait_for_first_pass(0):
         await asyncio.sleep(0.05)
 
 
-def _insist_ready(manager: ModelManager, store: ModelStore, options: argparse.Namespace) -> None:
-    if not options.fail_fast:
-        return
-    if not manager.models():
-        raise CannotServeError(f"--fail-fast: no model in {store.uri} has a label.")
-    missing = [f"{name}: {model.why_not}" for name, model in manager.models().items() if not model.ready]
-    if missing:
-        raise CannotServeError(f"--fail-fast: {'; '.join(missing)}")
-
-
-def _announce(rest_port: int, grpc_port: int, options: argparse.Namespace, manager: ModelManager) -> None:
-    waiting = [name for name, model in manager.models().items() if not model.ready]
-    state = f"waiting for {', '.join(waiting)}" if waiting else "ready"
-    _log.info("%s: REST http://%s:%d/v1/models, gRPC %s:%d", state, options.host, rest_port, options.host, grpc_port)
-    if options.ready_file:
-        told = json.dumps({"rest": rest_port, "grpc": grpc_port, "pid": os.getpid()})
-        storage.write(str(options.ready_file.absolute()), f"{told}\n".encode())
+async def _listening(http: uvicorn.Server, listener: socket.socket, answering: asyncio.Task[None]) -> None:
+    while not http.started and not answering.done():
+        await asyncio.sleep(0.01)
+    listener.listen(_BACKLOG)
 
 
 async def _drain(
     inference: Inference,
     manager: ModelManager,
     http: uvicorn.Server,
-    http_task: asyncio.Task[None],
-    grpc_server: grpc.Server,
+    answering: asyncio.Task[None] | None,
+    grpc_server: grpc.aio.Server,
     seconds: float,
 ) -> None:
     """Refuses new requests, answers those in progress, then closes."""
-    inference.draining = True
+    inference.leaving = inference.draining = True
     manager.stop()
     _log.info("stopping: %d requests under way", inference.in_flight)
-    grpc_stopped = grpc_server.stop(seconds)
     http.should_exit = True
-    await http_task
-    await asyncio.to_thread(grpc_stopped.wait, seconds + 1)
+    await asyncio.gather(grpc_server.stop(seconds), *([answering] if answering else []))
     _log.info("stopped")

@@ -52,6 +52,11 @@ def store_uri() -> str:
     return named if "://" in named else str(_literal(pathlib.Path(named).absolute()) if named else home() / "models")
 
 
+def api_keys() -> pathlib.Path:
+    """The file of the model server's API keys: TRAINYARD_API_KEYS, else api-keys.json in the home."""
+    return pathlib.Path(os.environ.get(env.API_KEYS) or home() / "api-keys.json").absolute()
+
+
 def datasets_cache() -> pathlib.Path:
     """Downloaded data sets, one folder each: TRAINYARD_DATASETS, else ~/.cache/trainyard/datasets."""
     return pathlib.Path(os.environ.get(env.DATASETS) or "~/.cache/trainyard/datasets").expanduser().absolute()

@@ -36,6 +36,7 @@ from storage._files import Files, StillHeld
 from storage._local import LocalFolder, exclusive
 from storage._object_store import ObjectStore
 from storage._opening import open_files
+from storage._private import Hold, hold, private_folder, remove_unless_held
 from storage._retrying import patiently, retrying
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Busy",
     "Conflict",
     "Files",
+    "Hold",
     "Incomplete",
     "LeaseLost",
     "LocalFolder",
@@ -55,16 +57,19 @@ __all__ = [
     "download_unmarked",
     "exclusive",
     "filesystem",
+    "hold",
     "is_on_disk",
     "is_remote",
     "is_whole",
     "open_file",
     "open_files",
     "patiently",
+    "private_folder",
     "probe",
     "read",
     "read_if_there",
     "remove",
+    "remove_unless_held",
     "retrying",
     "stamp",
     "store_trouble",

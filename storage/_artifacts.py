@@ -170,15 +170,14 @@ def _marker(store: ObjectStore) -> dict[str, Any] | None:
 def _fetch(store: ObjectStore, name: str, target: pathlib.Path, record: Mapping[str, Any]) -> None:
     for attempt in (1, 2):  # a connection may drop bytes; what is wrong twice is wrong in the store
         try:
-            store.copy_out(name, target)
+            found = store.copy_out(name, target)
         except FileNotFoundError:
             raise Incomplete(f"{store.uri}/{name}: is gone. Start a new run, which makes it again.") from None
-        found, _ = _digests(target)
         if found == dict(record):
             return
         if attempt == 2:
             raise Incomplete(
-                f"{store.uri}/{name}: differs from what was uploaded ({found['bytes']:,} bytes, SHA-256 {found['sha256'][:12]}; "
+                f"{store.uri}/{name}: differs from what was uploaded ({found['bytes']:,} bytes, SHA-256 {found['sha256']:.12}; "
                 f"expected {record['bytes']:,}, {record['sha256'][:12]}). Remove the artifact and start a new run."
             )
 

@@ -44,13 +44,18 @@ class Files(Protocol):
         """Content and version of a file; nothing and None where there is none."""
 
     def chunks(self, path: str) -> Iterator[bytes]:
-        """The content of a file, about a mebibyte at a time."""
+        """The content of a file, about a mebibyte at a time. A link in a local folder is refused."""
 
     def copy_in(self, source: pathlib.Path, path: str) -> dict[str, str | int]:
         """Copies a local file; its `sha256` and its size in `bytes`."""
 
-    def copy_out(self, path: str, target: pathlib.Path) -> None:
-        """Copies a file to a local one, whose folder is made. Raises FileNotFoundError."""
+    def copy_out(self, path: str, target: pathlib.Path) -> dict[str, str | int]:
+        """Copies a file to a local one, whose folder is made; `sha256` and size in `bytes` of the copy.
+
+        Raises:
+            FileNotFoundError: there is none.
+            OSError: in a local folder, it is a link.
+        """
 
     def write(self, path: str, data: bytes) -> None:
         """Writes a file in one step: a reader sees the old or the new one, whole."""

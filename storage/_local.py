@@ -9,6 +9,7 @@ import hashlib
 import os
 import pathlib
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -89,7 +90,7 @@ class LocalFolder:
         return content, hashlib.sha256(content).hexdigest()
 
     def chunks(self, path: str) -> Iterator[bytes]:
-        with (self._root / path).open("rb") as file:
+        with _open_itself(self._root / path) as file:
             while chunk := file.read(CHUNK):
                 yield chunk
 
@@ -97,18 +98,15 @@ class LocalFolder:
         """Copies a file in and syncs it; digest and size are those of the bytes that were written."""
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        digest, size = hashlib.sha256(), 0
         with source.open("rb") as reader, target.open("xb") as writer:
-            while chunk := reader.read(CHUNK):
-                writer.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
+            said = _copy(reader, writer)
             _sync(writer)
-        return {"sha256": digest.hexdigest(), "bytes": size}
+        return said
 
-    def copy_out(self, path: str, target: pathlib.Path) -> None:
+    def copy_out(self, path: str, target: pathlib.Path) -> dict[str, str | int]:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self._root / path, target)
+        with _open_itself(self._root / path) as reader, target.open("wb") as writer:
+            return _copy(reader, writer)
 
     def write(self, path: str, data: bytes) -> None:
         target = self._root / path
@@ -192,6 +190,31 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
                 yield from _walk(entry.path, f"{prefix}{entry.name}/")
             else:
                 yield prefix + entry.name, entry.stat(follow_symlinks=False).st_size
+
+
+def _open_itself(path: pathlib.Path) -> IO[bytes]:
+    """A file to be read that is one itself. A link may lead anywhere, and what is behind a pipe or a device may never end."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(errno.ELOOP, "it is a link, and links are not followed", str(path)) from None
+    file = os.fdopen(handle, "rb", buffering=0)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return file
+
+
+def _copy(reader: IO[bytes], writer: IO[bytes]) -> dict[str, str | int]:
+    """Digest and size are those of the bytes that were written."""
+    digest, size = hashlib.sha256(), 0
+    while chunk := reader.read(CHUNK):
+        writer.write(chunk)
+        digest.update(chunk)
+        size += len(chunk)
+    return {"sha256": digest.hexdigest(), "bytes": size}
 
 
 def _sync(file: IO[bytes]) -> None:

@@ -79,18 +79,18 @@ class ObjectStore:
                 yield chunk
 
     def copy_in(self, source: pathlib.Path, path: str) -> dict[str, str | int]:
-        with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        said = _digest(source)
         self.put(source, path)
-        return {"sha256": digest, "bytes": source.stat().st_size}
+        return said
 
     def put(self, source: pathlib.Path, path: str) -> None:
         """Brings a local file up."""
         retrying()(self._fs.put_file, str(source), self._at(path))
 
-    def copy_out(self, path: str, target: pathlib.Path) -> None:
+    def copy_out(self, path: str, target: pathlib.Path) -> dict[str, str | int]:
         target.parent.mkdir(parents=True, exist_ok=True)
         retrying()(self._fs.get_file, self._at(path), str(target))
+        return _digest(target)
 
     def write(self, path: str, data: bytes) -> None:
         retrying()(self._fs.pipe_file, self._at(path), data)
@@ -118,3 +118,8 @@ class ObjectStore:
 
     def local_path(self, path: str) -> pathlib.Path | None:
         return None
+
+
+def _digest(path: pathlib.Path) -> dict[str, str | int]:
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}

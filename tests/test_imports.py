@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Each stands on those before it.
 GROUND = (
     "spec",
+    "tracing",
     "storage",
     "landing",
     "model_store",
@@ -27,6 +28,8 @@ GROUND = (
 # What a room may import of ours besides itself. The longest prefix that matches a module decides.
 MAY_IMPORT = {
     **{room: GROUND[:floor] for floor, room in enumerate(GROUND)},
+    "tracing": (),
+    "storage": ("spec",),
     "model_store": ("storage", "spec"),
     "vector_index": ("spec",),
     "answering": ("vector_index", "spec"),
@@ -34,9 +37,9 @@ MAY_IMPORT = {
     "components.columnar": ("components.progress", "spec"),
     "pipelines.datasets": ("spec",),
     "pipelines.metadata": ("components", "storage", "spec"),
-    "serving": ("answering", "model_store", "storage", "spec"),
+    "serving": ("answering", "model_store", "storage", "tracing", "spec"),
     "airflow_kubeflow": (),
-    "dags": ("airflow_kubeflow", "landing", "model_store", "storage", "spec"),
+    "dags": ("airflow_kubeflow", "landing", "model_store", "storage", "tracing", "spec"),
     "embedded": ("pipelines.datasets", "pipelines.housekeeping", "components.sizes", "model_store", "storage", "spec"),
     "benchmarks": GROUND,
     "cli": (*GROUND, "benchmarks", "embedded"),
@@ -51,7 +54,7 @@ FORBIDDEN = {
     "dags": ("tensorflow", "tfx", "great_expectations", "kfp", "components"),
     "embedded": ("tensorflow", "tfx", "great_expectations", "kfp"),
     "serving": ("tfx", "great_expectations", "kfp", "airflow"),
-    **dict.fromkeys(("spec", "storage", "landing", "model_store", "components.progress"), _HEAVY),
+    **dict.fromkeys(("spec", "tracing", "storage", "landing", "model_store", "components.progress"), _HEAVY),
     # Every command's parser is built with these loaded, and a pod that refuses its input loads no TFX for it.
     "pipelines.housekeeping": ("tensorflow", "tfx"),
     # A consumer loads TensorFlow, and none of them TFX; a supervisor waits without either.

@@ -57,12 +57,13 @@ def copy_release(
     Raises:
         InputError: the release is gone or damaged.
     """
-    with store_errors(), tempfile.TemporaryDirectory() as folder:
+    # Beside its place, so that it gets there without another copy.
+    with store_errors(), tempfile.TemporaryDirectory(dir=target) as folder:
         store = ModelStore(store_uri)
         release = store.release(model_name, version)
-        release_folder = (fetch or _fetched)(store, model_name, version, folder)
-        ignored = shutil.ignore_patterns(*(pathlib.PurePosixPath(one).name for one in _LEFT_OUT))
-        shutil.copytree(release_folder, target / SERVING_FOLDER, ignore=ignored, dirs_exist_ok=True)
+        fetched = (fetch or _fetched)(store, model_name, version, folder)
+        shutil.rmtree(target / SERVING_FOLDER, ignore_errors=True)
+        fetched.rename(target / SERVING_FOLDER)
     (target / SERVING_FOLDER / RELEASE_FILE).unlink(missing_ok=True)
     (target / RELEASE_FILE).write_text(json.dumps(release.as_dict(), indent=1, sort_keys=True), encoding="utf-8")
 

@@ -10,6 +10,7 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 
+import answering
 from components import border, code_files, searched
 from components.artifacts import BUILT_ON, PRIVACY, Artifacts, measured
 from components.champion.artifact import champion_version
@@ -19,7 +20,7 @@ from components.report import card
 from components.report.collect import artifact_facts, collect
 from components.served_model import SERVING_FOLDER
 from components.store_errors import store_errors
-from model_store import CARD_FILE, RELEASE_FILE, VARIANTS_FOLDER, ModelStore, Release, ReleaseDraft
+from model_store import CARD_FILE, RELEASE_FILE, VARIANTS_FOLDER, ModelStore, Release, ReleaseDraft, files_in
 from spec import graph
 
 GOLDEN_REQUESTS = "golden_requests.json"
@@ -33,7 +34,8 @@ class Executor(base_executor.BaseExecutor):
         """Writes `pushed_model`.
 
         Raises:
-            InputError: the store cannot be written, and a retry would not change that.
+            InputError: the model would touch more than its tensors and its own files, or the store cannot be written, and a retry
+                would not change that.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
@@ -61,6 +63,9 @@ class Executor(base_executor.BaseExecutor):
         """Publishes the model and its variants with golden requests and a card, or finds that it has been."""
         variants = [pathlib.Path(one.uri) for one in input_dict.get("variants") or ()]
         files = files_of(pathlib.Path(input_dict["model"][0].uri) / SERVING_FOLDER, *variants)
+        for path in files.values():
+            if path.name == "saved_model.pb":  # the model's, and a variant's
+                answering.insist_harmless(path.parent)
         model_name = exec_properties["model_name"]
         spans = json.loads(input_dict["examples"][0].get_string_custom_property("spans"))
         workload = border.load(dict[str, Any], exec_properties["workload"])
@@ -84,10 +89,9 @@ class Executor(base_executor.BaseExecutor):
             golden = pathlib.Path(input_dict["infra_blessing"][0].uri) / GOLDEN_REQUESTS
             if golden.is_file():
                 files[f"assets.extra/{GOLDEN_REQUESTS}"] = golden
-            staged = _stage(files, pathlib.Path(folder))
-            (staged / CARD_FILE).parent.mkdir(exist_ok=True)
-            (staged / CARD_FILE).write_text(_card(input_dict, workload, run_id), encoding="utf-8")
-            return ModelStore(exec_properties["store_uri"]).publish(model_name, staged, draft)
+            files[CARD_FILE] = pathlib.Path(folder) / pathlib.PurePosixPath(CARD_FILE).name
+            files[CARD_FILE].write_text(_card(input_dict, workload, run_id), encoding="utf-8")
+            return ModelStore(exec_properties["store_uri"]).publish(model_name, files, draft)
 
 
 def publication_key(
@@ -113,23 +117,13 @@ def publication_key(
 
 
 def files_of(saved_model: pathlib.Path, *variants: pathlib.Path) -> dict[str, pathlib.Path]:
-    """The files of a release by their names in it: those of the model, and of folders of variants."""
+    """The files of a release by their names in it: those of the model, and of folders of variants.
+
+    Raises:
+        StoreError: one is a link.
+    """
     placed = [("", saved_model), *((f"{VARIANTS_FOLDER}/", folder) for folder in variants)]
-    return {
-        place + path.relative_to(folder).as_posix(): path
-        for place, folder in placed
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-def _stage(files: Mapping[str, pathlib.Path], folder: pathlib.Path) -> pathlib.Path:
-    """The files to publish, as links: a model may be large, and the store makes the one copy that counts."""
-    for name, source in files.items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(source.absolute())
-    return folder
+    return {place + name: path for place, folder in placed for name, path in files_in(folder).items()}
 
 
 def _metrics(evaluation: artifact.Artifact) -> dict[str, Any]:

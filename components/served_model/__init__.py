@@ -262,6 +262,7 @@ def _entries(saved_model: pathlib.Path) -> Callable[[str], answering.Entry]:
     """The signatures of a SavedModel, by name."""
     import tensorflow as tf
 
+    answering.insist_harmless(saved_model)
     v1 = tf.compat.v1
     # As TensorFlow Serving loads it: the graph as it was saved, in a session. `tf.saved_model.load` would trace every function
     # of all signatures again, for callers from Python that there are none of: three times the CPU time before the first answer.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+import tracing
 from dags.deployment.answers import Answers, ask
 from dags.deployment.errors import DeploymentRefused
 from dags.deployment.kubernetes import Kubernetes
@@ -80,9 +81,9 @@ class InferenceService:
 
     def ask(self, which: str, instances: Sequence[Any]) -> Answers:
         url = self._url(which)
-        path, headers = f"/v1/models/{self._name}:predict", None
+        path, headers = f"/v1/models/{self._name}:predict", tracing.carried()
         if self._settings.ingress:
-            url, headers = self._settings.ingress.rstrip("/"), {"Host": urlsplit(url).netloc}
+            url, headers = self._settings.ingress.rstrip("/"), {**headers, "Host": urlsplit(url).netloc}
         return ask(url, path, f"{self.address()} ({which})", instances, headers)
 
     def serve(self, version: int, say: Say) -> None:

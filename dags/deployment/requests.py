@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from dags.deployment.errors import DeploymentRefused
 from spec import environment as env
-from spec import home
 
 if TYPE_CHECKING:
     from model_store import ModelStore
@@ -74,9 +73,5 @@ def _newest(folder: Path) -> Iterator[Mapping[str, Any]]:
                 continue
 
 
-def _read(store: ModelStore, model: str, version: int, name: str) -> str:
-    release = store.release(model, version)
-    folder = Path(release.uri)
-    if not folder.is_dir():
-        folder = Path(store.fetch(model, version, home.home() / "cache" / "releases"))
-    return (folder / name).read_text(encoding="utf-8")
+def _read(store: ModelStore, model: str, version: int, name: str) -> bytes:
+    return store.read(store.release(model, version), name)

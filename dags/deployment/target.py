@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import tracing
 from dags.deployment.answers import Answers, ask
 from dags.deployment.errors import DeploymentRefused
 from dags.deployment.limits import Traffic
@@ -68,6 +69,12 @@ def server_url() -> str:
     return os.environ.get(env.SERVER, "http://127.0.0.1:8501").rstrip("/")
 
 
+def server_headers() -> dict[str, str]:
+    """What a request to the model server says of us: our API key, and the trace that it belongs to."""
+    key = os.environ.get(env.SERVER_KEY)
+    return tracing.carried() | ({"X-API-Key": key} if key else {})
+
+
 class ModelServer:
     """Trainyard's model servers. They follow the labels of the store, so there is nothing to do but wait."""
 
@@ -105,9 +112,8 @@ class ModelServer:
         return Traffic(canary, stable)
 
     def ask(self, which: str, instances: Sequence[Any]) -> Answers:
-        return ask(
-            server_url(), f"/v1/models/{self._model}/labels/{which}:predict", f"{self._model} ({which})", instances
-        )
+        path = f"/v1/models/{self._model}/labels/{which}:predict"
+        return ask(server_url(), path, f"{self._model} ({which})", instances, server_headers())
 
     def serve(self, version: int, say: Say) -> None:
         wait_until_served(self._model, STABLE, version, LOAD_TIMEOUT_S, say)
@@ -118,9 +124,7 @@ class ModelServer:
             wait_until_served(self._model, STABLE, previous, LOAD_TIMEOUT_S, say)
 
     def _metrics(self) -> tuple[dict[str, dict[str, Any]], float | None] | None:
-        import httpx
-
-        answer = httpx.get(f"{server_url()}/metrics", timeout=5)
+        answer = _get("/metrics")
         if answer.status_code == 404:
             return None
         answer.raise_for_status()
@@ -140,9 +144,9 @@ def wait_until_served(model: str, label: str, version: int, timeout_s: float, sa
     deadline, last = time.monotonic() + timeout_s, ""
     while True:
         try:
-            state, said = _state_of(httpx.get(url, timeout=5), version)
+            state, said = _state_of(_get(f"/v1/models/{model}/labels/{label}"), version)
             if state is None:  # the label is not served yet; the model's versions tell whether it will ever be
-                _state_of(httpx.get(f"{server_url()}/v1/models/{model}", timeout=5), version)
+                _state_of(_get(f"/v1/models/{model}"), version)
         except httpx.HTTPError as error:
             state, said = None, f"no answer: {error}"
         if said != last:
@@ -153,6 +157,12 @@ def wait_until_served(model: str, label: str, version: int, timeout_s: float, sa
         if time.monotonic() > deadline:
             raise TimeoutError(f"{url} did not serve version {version} within {timeout_s:.0f} s. Last answer: {said}")
         time.sleep(0.25)
+
+
+def _get(path: str) -> Any:
+    import httpx
+
+    return httpx.get(server_url() + path, timeout=5, headers=server_headers())
 
 
 def _state_of(answer: Any, version: int) -> tuple[str | None, str]:

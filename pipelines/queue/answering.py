@@ -20,7 +20,7 @@ from components.ingestion import sources
 from components.ingestion.bad_rows import BadRow
 from components.ingestion.rows import read_rows
 from components.served_model import ServedModel
-from model_store import KERAS_FILE, ModelStore, StoreError
+from model_store import KERAS_FILE, VARIANTS_FOLDER, ModelStore, StoreError
 from pipelines.queue import rows
 from pipelines.queue.items import Item
 from spec.errors import InputError, TryAgainError
@@ -49,7 +49,7 @@ class Release:
     """A version in memory.
 
     Args:
-        folder: where it is fetched to.
+        folder: where it is copied to; of this process alone.
 
     Raises:
         StoreError: the store has no such version, or its bytes are not those that were published.
@@ -57,7 +57,7 @@ class Release:
     """
 
     def __init__(self, store: ModelStore, name: str, version: int, folder: pathlib.Path) -> None:
-        saved_model = store.fetch(name, version, folder, without=(KERAS_FILE,))
+        saved_model = store.fetch(name, version, folder, without=(KERAS_FILE, VARIANTS_FOLDER))
         self.version = version
         self._model = ServedModel.read(saved_model)
         self._predictor = Predictor(saved_model, self._model)
@@ -210,6 +210,7 @@ class Following:
         return self._release
 
     def _load(self, version: int) -> Release:
+        shutil.rmtree(self._folder(version), ignore_errors=True)  # what another attempt may have left
         return Release(self._store, self._model, version, self._folder(version))
 
     def _folder(self, version: int) -> pathlib.Path:

@@ -15,6 +15,7 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
+import tracing
 from components import prepared, progress, searched
 from components.artifacts import ROWS_IN, ROWS_OUT
 from components.gates import GateFailed, GateResult, Severity
@@ -125,6 +126,23 @@ def _needed(pipeline: pipeline_pb2.Pipeline, until: Sequence[str]) -> list[Any]:
 
 
 def _run_node(
+    node: pipeline_pb2.PipelineNode,
+    pipeline: pipeline_pb2.Pipeline,
+    config: Any,
+    site: Site,
+    component: ComponentResult,
+    changed: Changed,
+    result: RunResult,
+) -> dict[str, Any]:
+    with tracing.span(
+        component.id, **{"trainyard.workload": result.workload, "trainyard.run_id": result.run_id}
+    ) as span:
+        outputs = _launch(node, pipeline, config, site, component, changed, result)
+        span.tell({"trainyard.cached": component.cached})
+    return outputs
+
+
+def _launch(
     node: pipeline_pb2.PipelineNode,
     pipeline: pipeline_pb2.Pipeline,
     config: Any,

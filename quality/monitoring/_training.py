@@ -16,7 +16,7 @@ from components import lazy_imports
 from components.columnar import ColumnReader, decode_splits, read_batches
 from components.drift.profile import Profile, profile
 from components.served_model import ServedModel, load_answerer
-from model_store import ModelStore, Release
+from model_store import KERAS_FILE, VARIANTS_FOLDER, ModelStore, Release
 from quality.monitoring._answers import Parts, parts_of, spread
 from spec import home
 from spec.splits import TRAIN
@@ -95,7 +95,9 @@ def _describe(workload: str, release: Release, examples_of: ExamplesOf) -> Train
     with tempfile.TemporaryDirectory() as folder:
         examples = examples_of(workload, release, pathlib.Path(folder, "examples"))
         held_out = decode_splits(examples.split_names)[-1]  # test; or eval, for a release from the time of two splits
-        saved_model = ModelStore(home.store_uri()).fetch(workload, release.version, folder)
+        saved_model = ModelStore(home.store_uri()).fetch(
+            workload, release.version, folder, without=(KERAS_FILE, VARIANTS_FOLDER)
+        )
         model = ServedModel.read(saved_model)
         predictions, parts, not_compared = _predictions(saved_model, model, examples.uri, held_out)
         train = ColumnReader(examples.uri, TRAIN)

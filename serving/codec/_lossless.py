@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable
@@ -9,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+_NUMBERS, _WHOLE = {int, float}, {int}
 _BFLOAT16 = 8  # significant bits; NumPy does not know the type
 
 
+@functools.cache
 def most_whole(dtype: np.dtype[Any]) -> int:
     """The largest whole number that may be written as one, without a decimal point, for a type of decimal numbers.
 
@@ -35,6 +38,18 @@ def objection(value: float, dtype: np.dtype[Any]) -> str:
     if math.isfinite(value) and dtype.kind == "f" and abs(value) > float(np.finfo(dtype).max):
         return f"it is outside the range of {dtype}"
     return ""
+
+
+def are_plain(values: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether a list holds numbers alone, each of which the type has: what most are, and quicker to see than why one is not."""
+    kinds = set(map(type, values)) if type(values) is list else set()
+    if dtype.kind == "f" and kinds and kinds <= _NUMBERS:
+        most = most_whole(dtype) if int in kinds else float(np.finfo(dtype).max)
+        return all(-most <= value <= most for value in values)
+    if dtype.kind in "iu" and kinds == _WHOLE:
+        bounds = np.iinfo(dtype)
+        return bool(bounds.min <= min(values) and max(values) <= bounds.max)
+    return False
 
 
 def has_booleans(values: Any, rank: int) -> bool:

@@ -14,36 +14,46 @@ from serving.codec.tensors import Arrays
 from serving.errors import BadRequestError
 
 
-def encode_predict(outputs: Arrays, row_form: bool, rows: int, classes: Sequence[str] = ()) -> bytes:
-    """The answer to a predict request; a single output has no name.
+def encode_columns(outputs: Arrays, classes: Sequence[str] = ()) -> bytes:
+    """The answer to a predict request in column form; a single output has no name.
 
     Args:
-        rows: how many instances the request had (row form only).
         classes: those of the model, for an answer that says by name how probable each of them is; empty: one without.
 
     Raises:
-        BadRequestError: the outputs do not have a row for each instance, or no probabilities for the classes.
+        BadRequestError: there are no probabilities for the classes.
     """
-    named = {"classes": _by_class(outputs, classes)} if classes else {}
-    if not row_form:
-        columns = {name: _jsonable(name, array) for name, array in outputs.items()} | named
-        return _dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}, outputs)
+    columns = {name: _jsonable(name, array) for name, array in outputs.items()}
+    if classes:
+        columns["classes"] = by_class(outputs, classes)
+    return dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}, is_finite(outputs))
+
+
+def list_rows(outputs: Arrays, rows: int) -> list[Any]:
+    """An answer by row, as `encode_rows` takes it; a single output has no name.
+
+    Raises:
+        BadRequestError: the outputs do not have a row for each instance.
+    """
     for name, array in outputs.items():
         if array.ndim == 0 or array.shape[0] != rows:
             raise BadRequestError(
                 f"output {name!r} has shape {list(array.shape)}, not one row for each of the {rows} instances; "
                 'ask in column form ("inputs").'
             )
-    listed = {name: _by_row(name, array) for name, array in outputs.items()} | named
+    listed = {name: list(_jsonable(name, array)) for name, array in outputs.items()}
     if len(listed) == 1:
-        return _dump({"predictions": next(iter(listed.values()))}, outputs)
+        return next(iter(listed.values()))
     names = tuple(listed)
-    return _dump(
-        {"predictions": [dict(zip(names, row, strict=True)) for row in zip(*listed.values(), strict=True)]}, outputs
-    )
+    return [dict(zip(names, row, strict=True)) for row in zip(*listed.values(), strict=True)]
 
 
-def _by_class(outputs: Arrays, classes: Sequence[str]) -> list[dict[str, Any]]:
+def encode_rows(listed: list[Any], finite: bool) -> bytes:
+    """The answer to a predict request in row form."""
+    return dump({"predictions": listed}, finite)
+
+
+def by_class(outputs: Arrays, classes: Sequence[str]) -> list[dict[str, Any]]:
     """Of each row the classes with their probabilities, the most probable first."""
     probabilities = outputs.get("probabilities")
     if probabilities is None and "probability" in outputs and len(classes) == 2:
@@ -55,23 +65,19 @@ def _by_class(outputs: Arrays, classes: Sequence[str]) -> list[dict[str, Any]]:
     return [{classes[i]: row[i] for i in order} for row, order in zip(probabilities, orders, strict=True)]
 
 
-def _by_row(name: str, array: np.ndarray[Any, Any]) -> list[Any]:
-    plain = _jsonable(name, array)
-    return plain if isinstance(plain, list) else list(plain)
-
-
 def _jsonable(name: str, array: np.ndarray[Any, Any]) -> Any:
     """An array that orjson can write (float32 in its shortest form), or nested lists of strings."""
     if array.dtype.kind == "O":
-        return _text(array.tolist(), name.endswith("_bytes"))
+        return jsonable_text(array.tolist(), name.endswith("_bytes"))
     if array.dtype.kind == "V":
         array = array.astype(np.float32)
     return np.ascontiguousarray(array) if array.ndim else array[()]
 
 
-def _text(value: Any, binary: bool) -> Any:
+def jsonable_text(value: Any, binary: bool) -> Any:
+    """Bytes in nested lists as texts, or as `{"b64": ...}` where they are none, or `binary`."""
     if isinstance(value, list):
-        return [_text(item, binary) for item in value]
+        return [jsonable_text(item, binary) for item in value]
     raw = value if isinstance(value, bytes) else str(value).encode()
     if not binary:
         try:
@@ -81,8 +87,18 @@ def _text(value: Any, binary: bool) -> Any:
     return {"b64": base64.b64encode(raw).decode()}
 
 
-def _dump(document: dict[str, Any], outputs: Arrays) -> bytes:
-    if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in outputs.values()):
+def is_finite(outputs: Arrays) -> bool:
+    """Whether an answer has neither NaN nor infinity."""
+    return all(array.dtype.kind != "f" or bool(np.isfinite(array).all()) for array in outputs.values())
+
+
+def dump(document: dict[str, Any], finite: bool) -> bytes:
+    """A document with arrays in it as JSON.
+
+    Args:
+        finite: whether none of its numbers is NaN or infinity.
+    """
+    if finite:
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     # JSON has no NaN, and orjson would write null; like TF Serving, write NaN, Infinity and -Infinity.
     return json.dumps(document, default=_floats).encode()
@@ -99,10 +115,10 @@ def _floats(value: Any) -> Any:
 def encode_classify(classes: np.ndarray[Any, Any] | None, scores: np.ndarray[Any, Any]) -> bytes:
     """The answer to a classify request: for each example a list of [class, score]; "" for a class without a name."""
     labels = np.full(scores.shape, b"", dtype=object) if classes is None else classes
-    rows = zip(_text(labels.tolist(), binary=False), scores, strict=True)
-    return _dump({"results": [list(zip(names, row, strict=True)) for names, row in rows]}, {"scores": scores})
+    rows = zip(jsonable_text(labels.tolist(), binary=False), scores, strict=True)
+    return dump({"results": [list(zip(names, row, strict=True)) for names, row in rows]}, is_finite({"scores": scores}))
 
 
 def encode_regress(values: np.ndarray[Any, Any]) -> bytes:
     """The answer to a regress request: one number for each example."""
-    return _dump({"results": values}, {"outputs": values})
+    return dump({"results": values}, is_finite({"outputs": values}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -78,11 +79,11 @@ class TensorInfo:
         """The texts for false and true, if requests may use JSON's booleans."""
         return self.feature.booleans if self.feature is not None else ()
 
-    @property
+    @functools.cached_property
     def is_string(self) -> bool:
         return self.dtype.kind == "O"
 
-    @property
+    @functools.cached_property
     def type_name(self) -> str:
         return "string" if self.is_string else str(self.dtype)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from spec.words import one_line
@@ -20,7 +21,7 @@ class ServingError(Exception):
 
     http_status: ClassVar[int] = 500
     grpc_status: ClassVar[str] = "INTERNAL"
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message, _MOST_CHARACTERS))
@@ -33,11 +34,25 @@ class BadRequestError(ServingError):
     grpc_status = "INVALID_ARGUMENT"
 
 
+class UnauthenticatedError(ServingError):
+    """The request carries no API key that this server knows."""
+
+    http_status = 401
+    grpc_status = "UNAUTHENTICATED"
+
+
 class NotFoundError(ServingError):
     """No such model, version or label is served here."""
 
     http_status = 404
     grpc_status = "NOT_FOUND"
+
+
+class UnsupportedError(ServingError):
+    """There is no such method."""
+
+    http_status = 501
+    grpc_status = "UNIMPLEMENTED"
 
 
 class TooLargeError(ServingError):
@@ -61,3 +76,19 @@ class BusyError(ServingError):
     http_status = 429
     grpc_status = "RESOURCE_EXHAUSTED"
     retry_after = 1
+
+
+class LimitedError(ServingError):
+    """The API key has used up its limit for the moment.
+
+    Args:
+        seconds: until it may ask again.
+    """
+
+    http_status = 429
+    grpc_status = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+        self.retry_after = math.ceil(seconds)

@@ -1,14 +1,9 @@
-"""The canary's lane: its share of the requests runs separately, so that its problems affect nothing else.
-
-A canary that hangs blocks only the lane's few threads; if it fails, the stable version answers as well. Callers notice neither.
-"""
+"""What a canary's answer must be. Its requests run on threads of its own, so that its problems affect nothing else."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotInTime
+import asyncio
+from collections.abc import Awaitable
 from typing import TypeVar
 
 import numpy as np
@@ -17,12 +12,6 @@ from serving.codec.tensors import Arrays
 from serving.errors import ServingError
 
 _Answer = TypeVar("_Answer")
-_WAIT_SECONDS = 0.1
-"""How long a request waits for a free thread: long for a healthy answer, short for a waiting caller."""
-
-
-class LaneFullError(Exception):
-    """All of the lane's threads are busy; the stable version answers."""
 
 
 class NotFiniteError(ServingError):
@@ -36,39 +25,19 @@ class CanaryTimeoutError(ServingError):
     grpc_status = "DEADLINE_EXCEEDED"
 
 
-class CanaryLane:
-    """Runs requests of the canary.
+async def in_time(answer: Awaitable[_Answer], seconds: float) -> _Answer:
+    """Waits for the canary's answer.
 
-    Args:
-        threads: how many run at once.
-        seconds: how long a request may take.
+    Raises:
+        CanaryTimeoutError: no answer in time; the thread becomes free when it has finished.
     """
-
-    def __init__(self, threads: int, seconds: float) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="canary")
-        self._free = threading.Semaphore(threads)
-        self._seconds = seconds
-
-    def run(self, work: Callable[[], _Answer]) -> _Answer:
-        """Runs one request.
-
-        Raises:
-            LaneFullError: no thread became free; the work was not started.
-            CanaryTimeoutError: no answer in time; the thread becomes free when it has finished.
-        """
-        if not self._free.acquire(timeout=_WAIT_SECONDS):
-            raise LaneFullError
-        future: Future[_Answer] = self._pool.submit(work)
-        future.add_done_callback(lambda _: self._free.release())
-        try:
-            return future.result(self._seconds)
-        except NotInTime:
-            if future.done():  # the work raised a TimeoutError itself
-                raise
-            raise CanaryTimeoutError(f"no answer within {self._seconds:g} s (--canary-seconds)") from None
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await answer
+    except TimeoutError:
+        if not limit.expired():  # the work raised it itself
+            raise
+        raise CanaryTimeoutError(f"no answer within {seconds:g} s (--canary-seconds)") from None
 
 
 def insist_finite(outputs: Arrays) -> None:

@@ -31,6 +31,7 @@ import orjson
 from serving.codec.signature import Feature
 from serving.codec.tensors import Arrays
 from serving.metrics import Metrics
+from serving.models.answers import Part
 from serving.models.servable import Servable
 
 MOST_ROWS = 16
@@ -85,13 +86,13 @@ class RequestRecord:
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
         self._thread.start()
 
-    def offer(self, request_id: str, servable: Servable, label: str, inputs: Arrays, outputs: Arrays) -> None:
+    def offer(self, request_id: str, servable: Servable, label: str, part: Part) -> None:
         """Adds a request to the sample, if it belongs there; returns at once."""
         if not servable.features or not is_sampled(request_id, self._options.rate):
             return
         at = datetime.datetime.now(datetime.UTC)
         try:
-            self._queue.put_nowait(_Rows(at, request_id, servable, label, inputs, outputs))
+            self._queue.put_nowait(_Rows(at, request_id, servable, label, part.inputs, part.outputs))
         except queue.Full:
             self._rows.labels(servable.model, "dropped").inc()
 

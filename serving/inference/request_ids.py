@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 
 from spec.request_ids import REQUEST_ID
 
@@ -14,4 +14,4 @@ _ID = re.compile(REQUEST_ID)
 
 def request_id(given: str | bytes | None) -> str:
     """The caller's id, or a made one where there is none or it is not fit to be kept."""
-    return given if isinstance(given, str) and _ID.fullmatch(given) else uuid.uuid4().hex
+    return given if isinstance(given, str) and _ID.fullmatch(given) else os.urandom(16).hex()

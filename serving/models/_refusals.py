@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from spec.pictures import picture_size
 
+_NODE = re.compile(r"{{[^}]*}} ?")
 _PREAMBLE = ("Graph execution error", "Detected at node", "<stack traces unavailable>")
 # What a graph says of a picture that it does not bring to its size: what it has, and what the model takes.
 _SHAPES = (
@@ -33,7 +34,7 @@ def complaint(error: tf.errors.OpError, asked: Mapping[str, np.ndarray[Any, Any]
 
 def first_line(error: tf.errors.OpError) -> str:
     """TensorFlow's message without the graph nodes listed after it."""
-    lines = [line.split("[[{{")[0].strip() for line in str(error.message).splitlines()]
+    lines = [_NODE.sub("", line.split("[[{{")[0]).strip() for line in str(error.message).splitlines()]
     told = [line for line in lines if line and not line.startswith(_PREAMBLE)]
     return told[0] if told else type(error).__name__
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import json
 import logging
 import pathlib
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,12 +18,15 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 import answering
 from model_store import variants_in
-from serving.codec.decoding import decode_predict
+from serving.codec.decoding import decode_rows, hint_at_base64
 from serving.codec.examples import check_pictures_of, decode_examples
 from serving.codec.signature import Feature, TensorInfo, read_description
-from serving.codec.tensors import Arrays, check_array, check_pictures, fill_missing, settle_missing
+from serving.codec.tensors import Arrays, by_input, check_array, check_pictures, fill_missing, settle_missing
 from serving.errors import BadRequestError, ServingError
 from serving.models._refusals import complaint, first_line
+from serving.models.answers import Batch, Part
+from serving.models.lane import Lane, LaneOptions
+from serving.models.warm_up import RECORDS, replay
 
 DEFAULT_SIGNATURE = answering.DEFAULT
 CLASSIFY, REGRESS = "classify", "regress"
@@ -48,7 +52,17 @@ class Signature:
     outputs: dict[str, TensorInfo]
     is_variant: bool = False
 
-    @property
+    @functools.cached_property
+    def takes_rows(self) -> bool:
+        """Whether each of its tensors has a row for each row of a request."""
+        return all(info.shape and info.shape[0] is None for info in (*self.inputs.values(), *self.outputs.values()))
+
+    @functools.cached_property
+    def takes_one_shape(self) -> bool:
+        """Whether the rows of all requests have the same shapes."""
+        return all(None not in (info.row_shape or ()) for info in self.inputs.values())
+
+    @functools.cached_property
     def takes_examples(self) -> bool:
         """Whether its only input is a batch of serialized tf.Example: texts that are no column's."""
         return len(self.inputs) == 1 and all(
@@ -65,17 +79,22 @@ class Servable:
     Raises InputError for an index or a variant that cannot be read: what was evaluated is what it answers, so nothing else is served
     instead.
 
+    Args:
+        lane: how requests wait for its threads.
+
     Attributes:
         features: its raw features from trainyard.json; empty for a SavedModel that is not ours.
         classes: likewise, in the order of its probabilities; empty where it has none.
         signature_defs: as stored in saved_model.pb, for metadata.
     """
 
-    def __init__(self, model: str, version: int, folder: pathlib.Path) -> None:
+    def __init__(self, model: str, version: int, folder: pathlib.Path, lane: LaneOptions | None = None) -> None:
         self.model = model
         self.version = version
+        self.lane = Lane(f"{model} version {version}", lane or LaneOptions())
         self.features, self.classes = read_description(folder)
         self.signature_defs = _signature_defs(folder)
+        self._folder = folder
         self._golden = _golden_request(folder)
         loaded = answering.SavedModel(folder)
         self.signatures = {
@@ -90,23 +109,20 @@ class Servable:
                 self.signatures[name] = dataclasses.replace(default, name=name, call=call, is_variant=True)
                 self.signature_defs[name] = self.signature_defs[DEFAULT_SIGNATURE]
         self._in_flight = 0
-        self._lock = threading.Lock()
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Marks a request in progress, so that the version is not unloaded before its end."""
-        with self._lock:
-            self._in_flight += 1
+        self._in_flight += 1
         try:
             yield
         finally:
-            with self._lock:
-                self._in_flight -= 1
+            self._in_flight -= 1
 
     @property
     def idle(self) -> bool:
         """Whether no request is in progress."""
-        return self._in_flight == 0
+        return self._in_flight == 0 and self.lane.idle
 
     def signature(self, name: str = "") -> Signature:
         """A signature by name; serving_default if the name is empty."""
@@ -136,11 +152,56 @@ class Servable:
             )
         return found
 
-    def run(self, signature: Signature, arrays: Arrays) -> Arrays:
-        """Runs a signature.
+    async def answer(self, signature: Signature, arrays: Arrays, seconds: float | None = None) -> Part:
+        """Runs a signature on tensors that `checked` gave, in a batch with other requests' where the model is ours.
+
+        Args:
+            seconds: how long it may wait for a thread; default: as the lane says.
 
         Raises:
-            BadRequestError: an input is missing, unknown, or has the wrong type or shape; or the graph refuses the values.
+            BadRequestError: the graph refuses the values.
+            BusyError: too many requests wait, or this one waited too long.
+        """
+        kind, rows = None, _rows(arrays)
+        if rows and self.features and signature.takes_rows:
+            kind = (signature.name, *[(name, one.dtype.str, one.shape[1:]) for name, one in arrays.items()])
+        return await self.lane.run(functools.partial(self._answer_tensors, signature), arrays, kind, rows, seconds)
+
+    async def answer_rows(self, signature: Signature, instances: list[Any], seconds: float | None = None) -> Part:
+        """Decodes rows of JSON and runs a signature on them, as `answer` does.
+
+        Raises:
+            BadRequestError: names the row and the input that do not fit.
+            BusyError: too many requests wait, or this one waited too long.
+        """
+        alike = self.features and signature.takes_rows and signature.takes_one_shape
+        kind = (signature.name,) if alike else None
+        together = functools.partial(self._answer_rows, signature)
+        return await self.lane.run(together, instances, kind, len(instances), seconds)
+
+    def _answer_tensors(self, signature: Signature, asked: Sequence[Arrays]) -> Sequence[Part]:
+        arrays = asked[0]
+        if len(asked) > 1:
+            arrays = {name: np.concatenate([one[name] for one in asked]) for name in arrays}
+        return _parts(arrays, self.call(signature, arrays), list(map(_rows, asked)))
+
+    def _answer_rows(self, signature: Signature, asked: Sequence[list[Any]]) -> Sequence[Part]:
+        arrays = decode_rows([row for instances in asked for row in instances], signature.inputs)
+        try:
+            arrays = self.checked(signature, arrays)
+            return _parts(arrays, self.call(signature, arrays), [len(instances) for instances in asked])
+        except BadRequestError as error:
+            raise BadRequestError(f"{error}{hint_at_base64(arrays)}") from None
+
+    def run(self, signature: Signature, arrays: Arrays) -> Arrays:
+        """Checks tensors and runs a signature on them, in this thread."""
+        return self.call(signature, self.checked(signature, arrays))
+
+    def checked(self, signature: Signature, arrays: Arrays) -> Arrays:
+        """The tensors that a signature is run on.
+
+        Raises:
+            BadRequestError: an input is missing, unknown, or has the wrong type or shape.
         """
         if unknown := arrays.keys() - signature.inputs.keys():
             known = ", ".join(info.shown for info in signature.inputs.values())
@@ -155,6 +216,14 @@ class Servable:
         if self.features and len({array.shape[:1] for array in arrays.values()}) > 1:
             sizes = ", ".join(f"{name} {array.shape[0]}" for name, array in sorted(arrays.items()))
             raise BadRequestError(f"every input must have a value for each row. Received rows: {sizes}")
+        return arrays
+
+    def call(self, signature: Signature, arrays: Arrays) -> Arrays:
+        """Runs a signature on tensors that `checked` gave.
+
+        Raises:
+            BadRequestError: the graph refuses the values.
+        """
         try:
             return signature.call(arrays)
         except _REFUSALS as error:
@@ -173,7 +242,7 @@ class Servable:
             example = {columns[name]: value for name, value in self._golden.items()}
             return dict.fromkeys(signature.inputs, decode_examples({"examples": [example]}, self.features))
         if self._golden and (signature.name == DEFAULT_SIGNATURE or signature.is_variant):
-            return decode_predict({"instances": [self._golden]}, signature.inputs)[0]
+            return decode_rows([dict(self._golden)], signature.inputs)
         return {name: _made_up(info) for name, info in signature.inputs.items()}
 
     def _refused_row(self, signature: Signature, arrays: Arrays) -> tuple[int, tf.errors.OpError] | None:
@@ -190,25 +259,43 @@ class Servable:
         problem = _refusal(signature, arrays, slice(first, end))
         return (first, problem) if problem else None
 
-    def classify(
-        self, signature: Signature, examples: np.ndarray[Any, Any]
-    ) -> tuple[np.ndarray[Any, Any] | None, np.ndarray[Any, Any]]:
-        """Classes (bytes, [N, C]; None if the model has no names for them) and scores (float, [N, C]) of serialized examples [N]."""
-        outputs = self.run(signature, {next(iter(signature.inputs)): examples})
-        return outputs.get("classes"), outputs["scores"]
-
-    def regress(self, signature: Signature, examples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Values (float, [N]) of serialized examples [N]."""
-        return self.run(signature, {next(iter(signature.inputs)): examples})["outputs"].reshape(len(examples))
-
     def warm_up(self) -> None:
-        """Runs each signature once, so that the first caller does not wait for tracing and allocation."""
+        """Runs each signature once, and what requests lie beside the SavedModel, so that no caller waits for tracing and allocation.
+
+        Raises:
+            InputError: a request that lies there cannot be read, or fails.
+        """
         for signature in self.signatures.values():
             try:
                 self.run(signature, self._one_row(signature))
             except ServingError as error:
                 # A made-up row need not make sense to the model.
                 _log.info("%s version %d, warm-up of %s: %s", self.model, self.version, signature.name, error)
+        if asked := replay(self._folder, self._ask):
+            _log.info("%s version %d: answered %d requests of %s", self.model, self.version, asked, RECORDS)
+
+    def _ask(self, method: str, name: str, inputs: Arrays | np.ndarray[Any, Any]) -> None:
+        if isinstance(inputs, dict):
+            signature = self.signature(name)
+            self.run(signature, by_input(inputs, signature.inputs, "inputs"))
+        else:
+            signature = self.signature_for(method, name)
+            self.run(signature, dict.fromkeys(signature.inputs, inputs))
+
+
+def _rows(arrays: Arrays) -> int:
+    """How many rows tensors have; 0 where it is not the same number for all."""
+    sizes = {one.shape[0] if one.ndim else 0 for one in arrays.values()}
+    return sizes.pop() if len(sizes) == 1 else 0
+
+
+def _parts(inputs: Arrays, outputs: Arrays, sizes: Sequence[int]) -> list[Part]:
+    """What each request is answered, by its number of rows."""
+    ends = list(itertools.accumulate(sizes))
+    batch = Batch(inputs, outputs, ends[-1])
+    if len(sizes) > 1 and any(not one.ndim or len(one) != batch.rows for one in outputs.values()):
+        raise ServingError("the model does not answer by row")  # each request is then answered alone
+    return [Part(batch, end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
 def _golden_request(folder: pathlib.Path) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from serving.codec.decoding import decode_predict, hint_at_base64, parse_json
-from serving.codec.encoding import encode_classify, encode_predict, encode_regress
+from serving.codec.decoding import decode_columns, decode_rows, hint_at_base64, is_by_row, parse_json, rows_of
+from serving.codec.encoding import encode_classify, encode_columns, encode_regress
 from serving.codec.signature import Feature, TensorInfo
 from serving.codec.tensors import settle_missing
 from serving.errors import BadRequestError
+from serving.models.answers import Batch, Part
 
 FARE = TensorInfo("fare", np.dtype("float32"), (None,))
 AREA = TensorInfo("area", np.dtype("int64"), (None,), nullable=True)
@@ -25,7 +26,14 @@ ANY = TensorInfo("any", np.dtype("float64"), None)
 
 
 def decode(document, *infos):
-    return decode_predict(document, {info.name: info for info in infos})[0]
+    inputs = {info.name: info for info in infos}
+    if is_by_row(document):
+        return decode_rows(rows_of(document), inputs)
+    return decode_columns(document["inputs"], inputs)
+
+
+def by_row(outputs: dict, rows: int) -> bytes:
+    return Part(Batch({}, outputs, rows), 0, rows).encode()
 
 
 def test_row_form_with_names():
@@ -190,14 +198,14 @@ def test_what_is_sent_does_not_swell_a_message():
 
 def test_nan_and_infinity_are_read_and_written():
     arrays = decode(parse_json(b'{"instances": [NaN, Infinity, -Infinity, 0.1]}'), FARE)
-    text = encode_predict({"y": arrays["fare"]}, True, 4).decode()
+    text = by_row({"y": arrays["fare"]}, 4).decode()
     assert text == '{"predictions": [NaN, Infinity, -Infinity, 0.1]}'
 
 
 def test_one_output_goes_without_its_name():
     y = {"y": np.array([0.1, 2], np.float32)}
-    assert encode_predict(y, True, 2) == b'{"predictions":[0.1,2.0]}'
-    assert encode_predict(y, False, 0) == b'{"outputs":[0.1,2.0]}'
+    assert by_row(y, 2) == b'{"predictions":[0.1,2.0]}'
+    assert encode_columns(y) == b'{"outputs":[0.1,2.0]}'
 
 
 def test_several_outputs_are_objects_and_bytes_are_b64():
@@ -207,15 +215,15 @@ def test_several_outputs_are_objects_and_bytes_are_b64():
         "raw_bytes": np.array([b"a", b"\xff"], dtype=object),
         "text": np.array(["ü".encode(), b"\xff"], dtype=object),
     }
-    first, second = json.loads(encode_predict(outputs, True, 2))["predictions"]
+    first, second = json.loads(by_row(outputs, 2))["predictions"]
     assert first == {"n": 1, "p": [0.5], "raw_bytes": {"b64": "YQ=="}, "text": "ü"}
     assert second == {"n": 2, "p": [0.25], "raw_bytes": {"b64": "/w=="}, "text": {"b64": "/w=="}}
-    assert json.loads(encode_predict(outputs, False, 0))["outputs"]["n"] == [1, 2]
+    assert json.loads(encode_columns(outputs))["outputs"]["n"] == [1, 2]
 
 
 def test_row_form_needs_a_row_for_each_instance():
     with pytest.raises(BadRequestError, match=r"output 'mean' has shape \[\], not one row for each of the 2 instances"):
-        encode_predict({"mean": np.float32(1).reshape(())}, True, 2)
+        by_row({"mean": np.float32(1).reshape(())}, 2)
 
 
 def test_classify_and_regress():

@@ -41,7 +41,8 @@ def answer(connection: socket.socket) -> bytes:
     """The next answer with a body of JSON; head and body may come apart."""
     said = b""
     while not said.endswith(b"}"):
-        assert (more := connection.recv(4096)), said
+        more = connection.recv(4096)
+        assert more, said
         said += more
     return said
 

@@ -185,9 +185,10 @@ def test_limits_and_a_graceful_stop(publish, start, exports, tmp_path):
     with ThreadPoolExecutor(2) as callers:
         asked = [callers.submit(server.post, "slow:predict", {"instances": [row]}) for _ in range(2)]
         wait_for(lambda: "trainyard_serving_in_flight 2.0" in server.get("/metrics")[1])
-        status, answer, headers = server.post("house:predict", {"instances": [1]})
+        status, answer, headers = server.post("slow:predict", {"instances": [row]})
         assert (status, headers["retry-after"]) == (429, "1")
-        assert "2 requests are under way" in answer["error"]
+        assert "2 requests to slow version 1 are under way" in answer["error"]
+        assert server.post("house:predict", {"instances": [1]})[0] == 200, "the places of one model are no other's"
         assert [one.result()[0] for one in asked] == [200, 200]
     assert server.post("house:predict", {"instances": [1]})[0] == 200
 

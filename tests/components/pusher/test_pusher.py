@@ -117,6 +117,26 @@ def test_pushing_again_publishes_once(inputs: dict[str, list[Any]], push: Callab
     assert push(inputs).get_string_custom_property("pushed_version") == "2"
 
 
+def test_what_would_read_other_files_is_not_pushed(
+    inputs: dict[str, list[Any]], push: Callable[..., Any], tmp_path: pathlib.Path
+) -> None:
+    saved_model = pathlib.Path(inputs["model"][0].uri) / "Format-Serving"
+    (link := saved_model / "assets.extra" / "note").symlink_to("/etc/hostname")
+    with pytest.raises(InputError, match=r"assets\.extra/note is a link"):
+        push(inputs)
+    link.unlink()
+    import tensorflow as tf
+
+    read = tf.function(tf.io.read_file, input_signature=[tf.TensorSpec([], tf.string)])
+    variant = tmp_path / "variants" / "int8"
+    tf.saved_model.save(tf.Module(), str(variant), {"serving_default": read})
+    inputs["variants"] = [standard_artifacts.Model()]
+    inputs["variants"][0].uri = str(variant.parent)
+    with pytest.raises(InputError, match=r"int8/saved_model\.pb: operation ReadFile"):
+        push(inputs)
+    assert not ModelStore(str(tmp_path / "store")).models()
+
+
 def test_a_release_carries_its_card(
     inputs: dict[str, list[Any]], push: Callable[..., Any], tmp_path: pathlib.Path
 ) -> None:
