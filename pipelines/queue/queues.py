@@ -66,7 +66,6 @@ class Queue(Protocol):
 
 
 def without_secrets(uri: str) -> str:
-    """A URI without its user and password, to be shown."""
+    """A URI without its user and password, to be shown; a password may hold any character, a `/` too."""
     scheme, separator, rest = uri.partition("://")
-    place, slash, path = rest.partition("/")
-    return scheme + separator + place.rpartition("@")[2] + slash + path
+    return scheme + separator + rest.rpartition("@")[2]

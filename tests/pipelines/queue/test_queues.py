@@ -146,6 +146,10 @@ def test_passwords_are_neither_taken_from_a_uri_nor_shown(redis, monkeypatch) ->
     with pytest.raises(InputError, match="has a password") as refused:
         open_queue(redis.uri("s").replace("//", f"//me:{PASSWORD}@"), "tips", "one")
     assert PASSWORD not in str(refused.value)
+    for odd in (f"redis://:{PASSWORD}/x@host/0", f"kafka://me:{PASSWORD}@host/0"):
+        with pytest.raises(InputError) as refused:
+            open_queue(odd, "tips", "one")
+        assert PASSWORD not in str(refused.value)
     monkeypatch.setenv("TRAINYARD_QUEUE_PASSWORD", "wrong one")
     with pytest.raises(InputError, match="TRAINYARD_QUEUE_PASSWORD") as refused:
         open_queue(redis.uri("s"), "tips", "one")
