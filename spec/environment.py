@@ -47,6 +47,8 @@ RECORD = "TRAINYARD_RECORD"
 """Folder of the model server's request record, for shadow comparisons, skew and live metrics. Default: nothing is recorded."""
 RECORD_RATE = "TRAINYARD_RECORD_RATE"
 """Share of the requests that is recorded, where the server's `--record-rate` does not say. Default: 0.1."""
+QUEUE_PASSWORD = "TRAINYARD_QUEUE_PASSWORD"  # noqa: S105
+"""Password of the Redis server that `trainyard predict --queue` asks."""
 API_KEYS = "TRAINYARD_API_KEYS"
 """File of API keys that `trainyard keys` writes (else `api-keys.json` in the home) and the model server asks for (else none)."""
 SIGNING_KEY = "TRAINYARD_SIGNING_KEY"
