@@ -64,6 +64,11 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--grpc-port", type=_port, default=8500, metavar="PORT", help="gRPC port; 0: any free one (default %(default)s)"
     )
     add(
+        "--grpc-reflection",
+        action="store_true",
+        help="tell who asks which gRPC services and messages there are; grpcurl and Postman do (default: no)",
+    )
+    add(
         "--ready-file",
         type=pathlib.Path,
         metavar="PATH",

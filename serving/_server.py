@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 import grpc
 import grpc.aio
 import uvicorn
+from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
+from grpc_reflection.v1alpha.reflection import enable_server_reflection
 from starlette.types import ASGIApp
 
 import storage
@@ -34,6 +36,11 @@ from serving.metrics import Metrics
 from serving.metrics.monitored import Monitored
 from serving.models.lane import LaneOptions
 from serving.models.manager import ModelManager
+from serving.open_inference import grpc_service
+from serving.open_inference.rest import OpenInferenceApi
+from serving.rpc.health import SERVICE as HEALTH
+from serving.rpc.health import add_health
+from serving.tfserving.grpc_services import SERVICES as TF_SERVING
 from serving.tfserving.grpc_services import add_services
 from serving.tfserving.rest import BELOW, TfServingApi
 
@@ -74,10 +81,16 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     aside = Aside(_ASIDE_THREADS)
     grpc_server = _grpc_server(options, access)
     add_services(grpc_server, inference, aside)
+    grpc_service.add_service(grpc_server, inference, aside)
+    add_health(grpc_server, inference)
+    if options.grpc_reflection:
+        enable_server_reflection((*TF_SERVING, grpc_service.SERVICE, HEALTH, REFLECTION), grpc_server)
     grpc_port = _bind(grpc_server, access, options.host, options.grpc_port)
-    tfserving = TfServingApi(inference, Bodies(metrics, aside, int(options.max_request_mb * MIB)), aside)
-    app = Application([*PlatformApi(inference).routes, *tfserving.routes], BELOW, tfserving.models)
+    bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
+    tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)
+    routes = [*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes]
     connections = Connections(options.silence_seconds, lambda: inference.leaving)
+    app = Application(routes, BELOW, tf_serving.models)
     http = _HttpServer(_uvicorn_config(access.before(app), access, connections, options))
 
     stop = asyncio.Event()

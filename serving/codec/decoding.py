@@ -11,7 +11,7 @@ import codecs
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,11 +22,12 @@ from serving.codec.signature import TensorInfo, show_shape
 from serving.codec.tensors import Arrays, by_input, fill_missing, open_as_one, show, shown_names
 from serving.errors import BadRequestError
 
-_Where = Callable[[tuple[int, ...]], str]
+Where = Callable[[tuple[int, ...]], str]
+"""Says where in a request a value is, by its path in the lists."""
 
 _IMAGES = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")  # how a JPEG, a PNG, a GIF and a WebP begin in base64
 _FIELDS = (b'"instances"', b'"inputs"', b'"examples"', b'"context"', b'"signature_name"')
-_MOST_NESTED = 32  # lists in lists; NumPy and TensorFlow take few more
+MOST_NESTED = 32  # lists in lists; NumPy and TensorFlow take few more
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _TAKES = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "V": "fiu"}  # V: bfloat16 and similar
 _EXPECTED = {"f": "a number", "i": "a whole number", "u": "a whole number", "b": "true or false", "V": "a number"}
@@ -103,13 +104,13 @@ def decode_rows(instances: list[Any], inputs: Mapping[str, TensorInfo]) -> Array
             if renamed:
                 instances[row] = instance = by_input(instance, inputs, f"instances[{row}]")
             if not instance.keys() <= known:
-                _raise_unknown(instance.keys() - known, inputs, f"instances[{row}]")
+                raise_unknown(instance.keys() - known, inputs, f"instances[{row}]")
         return {
-            name: _tensor([instance.get(name) for instance in instances], info, _in_row(info.shown, instances))
+            name: decode_tensor([instance.get(name) for instance in instances], info, _in_row(info.shown, instances))
             for name, info in inputs.items()
         }
     info = _only(inputs, "instances", "each instance must be an object {input: value}", instances[0])
-    return {info.name: _tensor(instances, info, lambda path: "instances" + _index(path))}
+    return {info.name: decode_tensor(instances, info, lambda path: "instances" + _index(path))}
 
 
 def decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
@@ -120,19 +121,24 @@ def decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
     """
     if not isinstance(columns, dict) or is_b64(columns):
         info = _only(inputs, "inputs", '"inputs" must be an object {input: values}', columns)
-        return {info.name: _tensor(columns, info, lambda path: "inputs" + _index(path))}
+        return {info.name: decode_tensor(columns, info, lambda path: "inputs" + _index(path))}
     columns = by_input(columns, inputs, "inputs")
     if unknown := columns.keys() - inputs.keys():
-        _raise_unknown(unknown, inputs, "inputs")
+        raise_unknown(unknown, inputs, "inputs")
     arrays = {
-        name: _tensor(columns[name], info, lambda path, info=info: f"inputs.{info.shown}" + _index(path))  # type: ignore[misc]
+        name: decode_tensor(columns[name], info, lambda path, info=info: f"inputs.{info.shown}" + _index(path))  # type: ignore[misc]
         for name, info in inputs.items()
         if columns.get(name) is not None
     }
     return fill_missing(arrays, inputs)
 
 
-def _tensor(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
+def decode_tensor(values: Any, info: TensorInfo, where: Where) -> np.ndarray[Any, Any]:
+    """The tensor of an input, of values as JSON has them; a null means that a value is missing.
+
+    Raises:
+        BadRequestError: names the value that does not fit the input's type or shape.
+    """
     if isinstance(values, list) and None in values:
         values = _fill_nulls(values, info, where)
     array = _strings(values, info, where) if info.is_string else _numbers(values, info, where)
@@ -141,7 +147,7 @@ def _tensor(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any
     return array
 
 
-def _fill_nulls(values: list[Any], info: TensorInfo, where: _Where) -> list[Any]:
+def _fill_nulls(values: list[Any], info: TensorInfo, where: Where) -> list[Any]:
     if not info.nullable:
         needed = f"a value ({info.type_name}); {info.shown!r} may not be missing or null"
         raise BadRequestError(f"{where((values.index(None),))}: expected {needed}.")
@@ -150,7 +156,7 @@ def _fill_nulls(values: list[Any], info: TensorInfo, where: _Where) -> list[Any]
     return [missing if value is None else value for value in values]
 
 
-def _numbers(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
+def _numbers(values: Any, info: TensorInfo, where: Where) -> np.ndarray[Any, Any]:
     if (takes := _TAKES.get(info.dtype.kind)) is None:
         raise BadRequestError(f"{where(())}: JSON has no numbers of type {info.dtype}. Ask by gRPC.")
     if are_plain(values, info.dtype):
@@ -178,7 +184,7 @@ def _numbers(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, An
         return array.astype(info.dtype)
 
 
-def _strings(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, Any]:
+def _strings(values: Any, info: TensorInfo, where: Where) -> np.ndarray[Any, Any]:
     if isinstance(values, list) and all(type(value) is str for value in values):
         shape: tuple[int, ...] = (len(values),)
         flat = [value.encode() for value in values]
@@ -195,7 +201,7 @@ def _strings(values: Any, info: TensorInfo, where: _Where) -> np.ndarray[Any, An
         _raise_shape(values, info, where)
 
 
-def _insist_on_dates(values: list[str], info: TensorInfo, where: _Where) -> None:
+def _insist_on_dates(values: list[str], info: TensorInfo, where: Where) -> None:
     """Raises BadRequestError for a text that the model cannot read as a date: it would silently count as missing."""
     for row, value in enumerate(values):
         missing = info.feature is None or value.encode() in info.feature.missing_texts
@@ -240,8 +246,8 @@ def hint_at_base64(arrays: Arrays) -> str:
 
 
 def _leaves(values: Any, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
-    if len(path) > _MOST_NESTED:
-        raise BadRequestError(f"lists are nested more than {_MOST_NESTED} deep.")
+    if len(path) > MOST_NESTED:
+        raise BadRequestError(f"lists are nested more than {MOST_NESTED} deep.")
     if isinstance(values, list):
         for index, value in enumerate(values):
             yield from _leaves(value, (*path, index))
@@ -257,7 +263,7 @@ def _shape(values: Any) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _raise_type(values: Any, info: TensorInfo, where: _Where) -> None:
+def _raise_type(values: Any, info: TensorInfo, where: Where) -> None:
     kind = info.dtype.kind
     for path, value in _leaves(values):
         good = isinstance(value, bool) == (kind == "b") and isinstance(value, (int, float) if kind in "fV" else int)
@@ -269,7 +275,7 @@ def _raise_type(values: Any, info: TensorInfo, where: _Where) -> None:
             raise BadRequestError(f"{where(path)}: {value} is outside the range of {info.dtype}.")
 
 
-def _raise_shape(values: Any, info: TensorInfo, where: _Where) -> NoReturn:
+def _raise_shape(values: Any, info: TensorInfo, where: Where) -> NoReturn:
     """Raises BadRequestError for the first row whose shape is not that of the signature."""
     if isinstance(values, list) and values and info.shape != ():
         wanted = info.row_shape
@@ -292,7 +298,7 @@ def _show_row(shape: tuple[int | None, ...] | None) -> str:
     return "a single value" if shape == () else f"shape {show_shape(shape)}"
 
 
-def _in_row(name: str, instances: list[dict[str, Any]]) -> _Where:
+def _in_row(name: str, instances: list[dict[str, Any]]) -> Where:
     """Where a value of a named input is, e.g. instances[3].fare."""
 
     def where(path: tuple[int, ...]) -> str:
@@ -316,7 +322,8 @@ def _only(inputs: Mapping[str, TensorInfo], field: str, needed: str, received: A
     )
 
 
-def _raise_unknown(unknown: Any, inputs: Mapping[str, TensorInfo], where: str) -> None:
+def raise_unknown(unknown: Collection[str], inputs: Mapping[str, TensorInfo], where: str) -> NoReturn:
+    """Raises BadRequestError for names that no input has."""
     raise BadRequestError(f"{where}: there is no input {sorted(unknown)[0]!r}. Known: {shown_names(inputs.values())}")
 
 

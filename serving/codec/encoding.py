@@ -26,7 +26,7 @@ def encode_columns(outputs: Arrays, classes: Sequence[str] = ()) -> bytes:
     columns = {name: _jsonable(name, array) for name, array in outputs.items()}
     if classes:
         columns["classes"] = by_class(outputs, classes)
-    return _dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}, is_finite(outputs))
+    return dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}, is_finite(outputs))
 
 
 def list_rows(outputs: Arrays, rows: int) -> list[Any]:
@@ -50,7 +50,7 @@ def list_rows(outputs: Arrays, rows: int) -> list[Any]:
 
 def encode_rows(listed: list[Any], finite: bool) -> bytes:
     """The answer to a predict request in row form."""
-    return _dump({"predictions": listed}, finite)
+    return dump({"predictions": listed}, finite)
 
 
 def by_class(outputs: Arrays, classes: Sequence[str]) -> list[dict[str, Any]]:
@@ -68,15 +68,16 @@ def by_class(outputs: Arrays, classes: Sequence[str]) -> list[dict[str, Any]]:
 def _jsonable(name: str, array: np.ndarray[Any, Any]) -> Any:
     """An array that orjson can write (float32 in its shortest form), or nested lists of strings."""
     if array.dtype.kind == "O":
-        return _text(array.tolist(), name.endswith("_bytes"))
+        return jsonable_text(array.tolist(), name.endswith("_bytes"))
     if array.dtype.kind == "V":
         array = array.astype(np.float32)
     return np.ascontiguousarray(array) if array.ndim else array[()]
 
 
-def _text(value: Any, binary: bool) -> Any:
+def jsonable_text(value: Any, binary: bool) -> Any:
+    """Bytes in nested lists as texts, or as `{"b64": ...}` where they are none, or `binary`."""
     if isinstance(value, list):
-        return [_text(item, binary) for item in value]
+        return [jsonable_text(item, binary) for item in value]
     raw = value if isinstance(value, bytes) else str(value).encode()
     if not binary:
         try:
@@ -91,7 +92,12 @@ def is_finite(outputs: Arrays) -> bool:
     return all(array.dtype.kind != "f" or bool(np.isfinite(array).all()) for array in outputs.values())
 
 
-def _dump(document: dict[str, Any], finite: bool) -> bytes:
+def dump(document: dict[str, Any], finite: bool) -> bytes:
+    """A document with arrays in it as JSON.
+
+    Args:
+        finite: whether none of its numbers is NaN or infinity.
+    """
     if finite:
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     # JSON has no NaN, and orjson would write null; like TF Serving, write NaN, Infinity and -Infinity.
@@ -109,12 +115,10 @@ def _floats(value: Any) -> Any:
 def encode_classify(classes: np.ndarray[Any, Any] | None, scores: np.ndarray[Any, Any]) -> bytes:
     """The answer to a classify request: for each example a list of [class, score]; "" for a class without a name."""
     labels = np.full(scores.shape, b"", dtype=object) if classes is None else classes
-    rows = zip(_text(labels.tolist(), binary=False), scores, strict=True)
-    return _dump(
-        {"results": [list(zip(names, row, strict=True)) for names, row in rows]}, is_finite({"scores": scores})
-    )
+    rows = zip(jsonable_text(labels.tolist(), binary=False), scores, strict=True)
+    return dump({"results": [list(zip(names, row, strict=True)) for names, row in rows]}, is_finite({"scores": scores}))
 
 
 def encode_regress(values: np.ndarray[Any, Any]) -> bytes:
     """The answer to a regress request: one number for each example."""
-    return _dump({"results": values}, is_finite({"outputs": values}))
+    return dump({"results": values}, is_finite({"outputs": values}))

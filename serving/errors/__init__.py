@@ -48,6 +48,13 @@ class NotFoundError(ServingError):
     grpc_status = "NOT_FOUND"
 
 
+class UnsupportedError(ServingError):
+    """There is no such method."""
+
+    http_status = 501
+    grpc_status = "UNIMPLEMENTED"
+
+
 class TooLargeError(ServingError):
     """The body is larger than the server accepts."""
 

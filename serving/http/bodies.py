@@ -27,14 +27,18 @@ class Bodies:
         self._max_bytes = max_bytes
         self._held = 0
 
-    async def read(self, request: Request) -> bytes:
-        """The whole body, which counts as held until `release`.
+    def read(self, request: Request) -> _Held:
+        """The whole body, for `async with`; it counts as held until the end.
 
         Raises:
             BadRequestError: it is not the gzip that it says, or the client left.
             TooLargeError: it has more bytes than one may have.
             BusyError: all that are held have.
         """
+        return _Held(self, request)
+
+    async def hold(self, request: Request) -> bytes:
+        """The whole body, which counts as held until `release`."""
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > self._max_bytes:
             raise self._too_large(f"{declared} bytes")
@@ -98,3 +102,19 @@ class Bodies:
             f"the body may have {self._max_bytes} bytes (--max-request-mb). Received: {received}. "
             "Send fewer instances at once."
         )
+
+
+class _Held:
+    """A body while it is held."""
+
+    __slots__ = ("_bodies", "_body", "_request")
+
+    def __init__(self, bodies: Bodies, request: Request) -> None:
+        self._bodies, self._request = bodies, request
+
+    async def __aenter__(self) -> bytes:
+        self._body = await self._bodies.hold(self._request)
+        return self._body
+
+    async def __aexit__(self, *_: object) -> None:
+        self._bodies.release(self._body)

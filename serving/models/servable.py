@@ -21,11 +21,12 @@ from model_store import variants_in
 from serving.codec.decoding import decode_rows, hint_at_base64
 from serving.codec.examples import check_pictures_of, decode_examples
 from serving.codec.signature import Feature, TensorInfo, read_description
-from serving.codec.tensors import Arrays, check_array, check_pictures, fill_missing, settle_missing
+from serving.codec.tensors import Arrays, by_input, check_array, check_pictures, fill_missing, settle_missing
 from serving.errors import BadRequestError, ServingError
 from serving.models._refusals import complaint, first_line
 from serving.models.answers import Batch, Part
 from serving.models.lane import Lane, LaneOptions
+from serving.models.warm_up import RECORDS, replay
 
 DEFAULT_SIGNATURE = answering.DEFAULT
 CLASSIFY, REGRESS = "classify", "regress"
@@ -93,6 +94,7 @@ class Servable:
         self.lane = Lane(f"{model} version {version}", lane or LaneOptions())
         self.features, self.classes = read_description(folder)
         self.signature_defs = _signature_defs(folder)
+        self._folder = folder
         self._golden = _golden_request(folder)
         loaded = answering.SavedModel(folder)
         self.signatures = {
@@ -258,13 +260,27 @@ class Servable:
         return (first, problem) if problem else None
 
     def warm_up(self) -> None:
-        """Runs each signature once, so that the first caller does not wait for tracing and allocation."""
+        """Runs each signature once, and what requests lie beside the SavedModel, so that no caller waits for tracing and allocation.
+
+        Raises:
+            InputError: a request that lies there cannot be read, or fails.
+        """
         for signature in self.signatures.values():
             try:
                 self.run(signature, self._one_row(signature))
             except ServingError as error:
                 # A made-up row need not make sense to the model.
                 _log.info("%s version %d, warm-up of %s: %s", self.model, self.version, signature.name, error)
+        if asked := replay(self._folder, self._ask):
+            _log.info("%s version %d: answered %d requests of %s", self.model, self.version, asked, RECORDS)
+
+    def _ask(self, method: str, name: str, inputs: Arrays | np.ndarray[Any, Any]) -> None:
+        if isinstance(inputs, dict):
+            signature = self.signature(name)
+            self.run(signature, by_input(inputs, signature.inputs, "inputs"))
+        else:
+            signature = self.signature_for(method, name)
+            self.run(signature, dict.fromkeys(signature.inputs, inputs))
 
 
 def _rows(arrays: Arrays) -> int:

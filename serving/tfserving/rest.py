@@ -78,11 +78,8 @@ class TfServingApi:
         if form and method != PREDICT:
             raise BadRequestError(f":{method} takes a JSON body; only :{PREDICT} takes a form.")
         self._inference.accept()
-        body = await self._bodies.read(request)
-        try:
+        async with self._bodies.read(request) as body:
             answer = await self._inference.answer(asked, lambda call: self._answer(call, method, body, form))
-        finally:
-            self._bodies.release(body)
         return Response(answer, media_type="application/json")
 
     async def _answer(self, call: Call, method: str, body: bytes, form: str) -> bytes:

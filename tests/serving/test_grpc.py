@@ -172,13 +172,44 @@ def test_regress_of_a_classifier_and_without_examples(client):
     assert "at least one example" in failure(client.Regress, request)[1]
 
 
-def test_multi_inference(client):
+def multi_inference(*tasks):
+    """A request for one example: (model, method, version, label) each."""
     request = inference_pb2.MultiInferenceRequest()
     request.input.example_list.examples.append(example(fare=5.0, hour=1))
-    task = request.tasks.add(method_name="tensorflow/serving/classify")
-    task.model_spec.name = "taxi"
-    (result,) = client.MultiInference(request, timeout=20).results
-    assert len(result.classification_result.classifications[0].classes) == 2
+    for model, method, version, label in tasks:
+        task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+        task.model_spec.name = model
+        if version:
+            task.model_spec.version.value = version
+        if label:
+            task.model_spec.version_label = label
+    return request
+
+
+def test_each_task_of_a_multi_inference_is_answered_by_the_version_that_it_names(client):
+    tasks = [("taxi", "classify", None, "canary"), ("taxi", "classify", None, None), ("taxi", "classify", 2, None)]
+    results = client.MultiInference(multi_inference(*tasks), timeout=20).results
+    assert [one.model_spec.version.value for one in results] == [2, 1, 2]
+    scores = [one.classification_result.classifications[0].classes[1].score for one in results]
+    assert scores == [sigmoid(4.5), sigmoid(3.5), sigmoid(4.5)]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "code", "message"),
+    [
+        ([], "INVALID_ARGUMENT", "tasks: at least one is needed"),
+        (
+            [("taxi", "classify", None, None), ("house", "regress", None, None)],
+            "INVALID_ARGUMENT",
+            "all must name the same model. Received: 'house', 'taxi'",
+        ),
+        ([("taxi", "predict", None, None)], "UNIMPLEMENTED", "Received: 'tensorflow/serving/predict'"),
+        ([("taxi", "classify", 9, None)], "NOT_FOUND", "taxi version 9 is not loaded"),
+    ],
+)
+def test_a_multi_inference_that_is_refused(client, tasks, code, message):
+    found, details = failure(client.MultiInference, multi_inference(*tasks))
+    assert (found, message in details) == (grpc.StatusCode[code], True)
 
 
 def test_metadata(client):

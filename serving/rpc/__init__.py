@@ -1,0 +1,1 @@
+"""gRPC, whatever is spoken over it."""
