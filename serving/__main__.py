@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
-import os
 import socket
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from serving._options import parse_options
+from serving._tensorflow import set_up_tensorflow
 from serving._waiting import Starting
 from serving.access.tls import tls_of
 from serving.http.connections import QuickHandshakes
@@ -37,21 +35,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _listen(options.host, options.grpc_port).close()
     except (InputError, OSError) as error:
         return _refuse(str(error))
-    _log.info("loading TensorFlow, then the models")
     starting = Starting()
     try:
-        _set_up_tensorflow(options)
-
-        from model_store import StoreError
-        from serving._server import CannotServeError, serve
-
-        try:
-            with asyncio.Runner(loop_factory=lambda: QuickHandshakes(options.silence_seconds)) as runner:
-                runner.run(serve(options, rest, starting.end))
-        except (CannotServeError, InputError, StoreError) as error:
-            return _refuse(str(error))
+        return _serve(options, sys.argv[1:] if arguments is None else arguments, rest, starting.end)
     finally:
         starting.end()
+
+
+def _serve(
+    options: argparse.Namespace, arguments: Sequence[str], listener: socket.socket, ready: Callable[[], None]
+) -> int:
+    from model_store import StoreError
+    from serving._announcing import CannotServeError
+
+    try:
+        if options.workers > 1:
+            from serving._supervisor import supervise
+
+            _log.info("starting %d workers", options.workers)
+            asyncio.run(supervise(options, arguments, listener, ready))
+        else:
+            _log.info("loading TensorFlow, then the models")
+            set_up_tensorflow(options)
+
+            from serving._server import Alone, serve
+
+            with asyncio.Runner(loop_factory=lambda: QuickHandshakes(options.silence_seconds)) as runner:
+                runner.run(serve(options, listener, Alone(options, ready)))
+    except (CannotServeError, InputError, StoreError) as error:
+        return _refuse(str(error))
     return exit_codes.OK
 
 
@@ -80,36 +92,6 @@ def _listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror or error}. Choose another port; 0 takes any free one."
         ) from None
     return listener
-
-
-def _set_up_tensorflow(options: argparse.Namespace) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _stderr_kept_back():
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(options.tf_threads)
-        tf.config.threading.set_inter_op_parallelism_threads(options.tf_threads)
-        tf.config.list_logical_devices()
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    # A version that is loading holds Python's lock for long periods: let waiting requests in sooner.
-    sys.setswitchinterval(0.001)
-
-
-@contextlib.contextmanager
-def _stderr_kept_back() -> Iterator[None]:
-    """Hides what TensorFlow's libraries print while they load, which no option does, unless they fail."""
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as noise:
-        os.dup2(noise.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            noise.seek(0)
-            os.write(kept, noise.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 if __name__ == "__main__":

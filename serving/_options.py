@@ -8,6 +8,7 @@ import pathlib
 import tempfile
 from collections.abc import Sequence
 
+from serving._machine import most_workers
 from spec import environment as env
 
 _DESCRIPTION = """\
@@ -36,7 +37,6 @@ MIB = 1 << 20
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line; argparse exits with 2 if it is invalid."""
-    cpus = len(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(
         prog=os.environ.get(env.PROGRAM) or "python -m serving",
         description=_DESCRIPTION,
@@ -136,11 +136,17 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="how long a batch waits for more requests, in microseconds (default %(default)s: it takes those that wait)",
     )
     add(
+        "--workers",
+        type=_count,
+        default=most_workers(),
+        metavar="N",
+        help="processes that answer at the same ports (default: as many as there are cores, and memory for: %(default)s)",
+    )
+    add(
         "--tf-threads",
         type=_count,
-        default=cpus,
         metavar="N",
-        help="threads TensorFlow uses within a request (default: the cores)",
+        help="threads TensorFlow uses within a batch (default: the cores of each worker)",
     )
     add(
         "--drain-seconds",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import logging
-import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import grpc
 import grpc.aio
@@ -20,9 +19,9 @@ from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
 from grpc_reflection.v1alpha.reflection import enable_server_reflection
 from starlette.types import ASGIApp
 
-import storage
 import tracing
 from model_store import ModelStore
+from serving._announcing import CannotServeError, announce, insist_ready
 from serving._options import MIB
 from serving.access.opening import Access
 from serving.http.app import Application
@@ -36,6 +35,7 @@ from serving.metrics import Metrics
 from serving.metrics.monitored import Monitored
 from serving.models.lane import LaneOptions
 from serving.models.manager import ModelManager
+from serving.models.source import Source, StoreSource
 from serving.open_inference import grpc_service
 from serving.open_inference.rest import OpenInferenceApi
 from serving.rpc.health import SERVICE as HEALTH
@@ -47,10 +47,86 @@ from serving.tfserving.rest import BELOW, TfServingApi
 _log = logging.getLogger("serving")
 
 _ASIDE_THREADS = 2  # Python runs in one at a time
+_BACKLOG = 1024
 
 
-class CannotServeError(Exception):
-    """The server cannot start with these options; the message says what to change."""
+class Host(Protocol):
+    """Where a server runs: alone, or as one of several workers.
+
+    Attributes:
+        source: what it serves.
+        grpc_port: to bind; 0: any free one.
+        shares: whether other processes listen at its ports as well.
+        begins_at_once: whether it takes requests before it has loaded anything; those wait, or are refused with the reason.
+        poll_seconds: how often to ask the source.
+    """
+
+    source: Source
+    grpc_port: int
+    shares: bool
+    begins_at_once: bool
+    poll_seconds: float
+
+    def began(self, manager: ModelManager, rest_port: int, grpc_port: int) -> None:
+        """Each model has been tried once. Raises CannotServeError: that is not enough."""
+
+    async def accompany(self, manager: ModelManager, metrics: Metrics, stop: Stop) -> None:
+        """Runs beside the server until it is cancelled."""
+
+    def ended(self) -> None:
+        """The last request is answered."""
+
+
+class Stop:
+    """When to stop, and how long to be a lame duck before: to answer, but say that the server is leaving."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._until = 0.0
+
+    def ask(self, lame_duck: float) -> None:
+        """Asks to stop after some seconds; asked again, at once."""
+        self._until = 0.0 if self._asked.is_set() else time.monotonic() + lame_duck
+        self._asked.set()
+
+    @property
+    def asked(self) -> bool:
+        return self._asked.is_set()
+
+    async def wait(self) -> None:
+        """Until it is asked for."""
+        await self._asked.wait()
+
+    async def be_lame_duck(self) -> None:
+        while time.monotonic() < self._until:
+            await asyncio.sleep(0.05)
+
+
+class Alone:
+    """A server that is the only one of its process and ports.
+
+    Args:
+        ready: called when each model has been tried once.
+    """
+
+    shares, begins_at_once = False, True
+
+    def __init__(self, options: argparse.Namespace, ready: Callable[[], None]) -> None:
+        self.source: Source = StoreSource(ModelStore(options.store), options.cache)
+        self.grpc_port, self.poll_seconds = options.grpc_port, options.poll_seconds
+        self._options, self._ready = options, ready
+
+    def began(self, manager: ModelManager, rest_port: int, grpc_port: int) -> None:
+        self._ready()
+        insist_ready(self._options, manager.models().keys(), manager.why_not())
+        announce(self._options, rest_port, grpc_port, manager.why_not())
+
+    async def accompany(self, manager: ModelManager, metrics: Metrics, stop: Stop) -> None:
+        return
+
+    def ended(self) -> None:
+        if self._options.ready_file:
+            self._options.ready_file.unlink(missing_ok=True)
 
 
 class _HttpServer(uvicorn.Server):
@@ -61,11 +137,8 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
-async def serve(options: argparse.Namespace, listener: socket.socket, ready: Callable[[], None]) -> None:
+async def serve(options: argparse.Namespace, listener: socket.socket, host: Host) -> None:
     """Serves until SIGTERM or SIGINT, then drains.
-
-    Args:
-        ready: called when every existing model answers.
 
     Raises:
         CannotServeError: the gRPC port is taken, or with --fail-fast a model cannot be served.
@@ -74,57 +147,51 @@ async def serve(options: argparse.Namespace, listener: socket.socket, ready: Cal
     tracing.start("trainyard-serving")
     metrics = Metrics()
     access = Access(options, metrics)
-    store = ModelStore(options.store)
-    manager = ModelManager(store, options.model, options.cache, metrics, _lane_options(options))
+    manager = ModelManager(host.source, options.model, metrics, _lane_options(options))
     record = _open_record(options, metrics)
     inference = Inference(manager, metrics, options.canary_seconds, record)
     aside = Aside(_ASIDE_THREADS)
-    grpc_server = _grpc_server(options, access)
-    add_services(grpc_server, inference, aside)
-    grpc_service.add_service(grpc_server, inference, aside)
-    add_health(grpc_server, inference)
-    if options.grpc_reflection:
-        enable_server_reflection((*TF_SERVING, grpc_service.SERVICE, HEALTH, REFLECTION), grpc_server)
-    grpc_port = _bind(grpc_server, access, options.host, options.grpc_port)
-    bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
-    tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)
-    routes = [*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes]
+    grpc_server = _grpc_server(options, access, host, inference, aside)
+    grpc_port = _bind(grpc_server, access, options.host, host.grpc_port)
     connections = Connections(options.silence_seconds, lambda: inference.leaving)
-    app = Application(routes, BELOW, tf_serving.models)
-    http = _HttpServer(_uvicorn_config(access.before(app), access, connections, options))
+    app = access.before(_application(options, metrics, inference, aside))
+    http = _HttpServer(_uvicorn_config(app, access, connections, options))
 
-    stop = asyncio.Event()
-    duck = 0.0
-
-    def ask_to_stop(lame_duck: float) -> None:
-        nonlocal duck
-        duck = 0.0 if stop.is_set() else lame_duck
-        stop.set()
-
+    stop = Stop()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, ask_to_stop, options.lame_duck_seconds)
-    loop.add_signal_handler(signal.SIGINT, ask_to_stop, 0.0)
-    sweeping = asyncio.create_task(connections.sweep())
-    http_task = asyncio.create_task(http.serve(sockets=[listener]))
-    await grpc_server.start()
-    manager.start(options.poll_seconds)
+    loop.add_signal_handler(signal.SIGTERM, stop.ask, options.lame_duck_seconds)
+    loop.add_signal_handler(signal.SIGINT, stop.ask, 0.0)
+    manager.start(host.poll_seconds)
+    beside = [asyncio.create_task(one) for one in (connections.sweep(), host.accompany(manager, metrics, stop))]
+    answering: asyncio.Task[None] | None = None
     try:
+        if not host.begins_at_once:
+            await _first_pass(manager, stop)
+        await grpc_server.start()
+        answering = asyncio.create_task(http.serve(sockets=[listener]))
+        await _listening(http, listener, answering)
         await _first_pass(manager, stop)
-        ready()
-        if not stop.is_set():
-            _insist_ready(manager, store, options)
-            _announce(listener.getsockname()[1], grpc_port, options, manager)
+        if not stop.asked:
+            host.began(manager, listener.getsockname()[1], grpc_port)
             await stop.wait()
-            await _be_lame_duck(inference, lambda: duck)
+            inference.leaving = True
+            await stop.be_lame_duck()
     finally:
-        await _drain(inference, manager, http, http_task, grpc_server, options.drain_seconds)
-        sweeping.cancel()
+        await _drain(inference, manager, http, answering, grpc_server, options.drain_seconds)
+        for one in beside:
+            one.cancel()
         aside.close()
         if record is not None:
             await asyncio.to_thread(record.close)
         await asyncio.to_thread(access.close)
-        if options.ready_file:
-            options.ready_file.unlink(missing_ok=True)
+        host.ended()
+
+
+def _application(options: argparse.Namespace, metrics: Metrics, inference: Inference, aside: Aside) -> Application:
+    bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
+    tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)
+    routes = [*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes]
+    return Application(routes, BELOW, tf_serving.models)
 
 
 def _lane_options(options: argparse.Namespace) -> LaneOptions:
@@ -137,17 +204,25 @@ def _lane_options(options: argparse.Namespace) -> LaneOptions:
     )
 
 
-def _grpc_server(options: argparse.Namespace, access: Access) -> grpc.aio.Server:
-    return grpc.aio.server(
+def _grpc_server(
+    options: argparse.Namespace, access: Access, host: Host, inference: Inference, aside: Aside
+) -> grpc.aio.Server:
+    server = grpc.aio.server(
         interceptors=access.interceptors(),
         maximum_concurrent_rpcs=options.max_in_flight,
         options=[
-            ("grpc.so_reuseport", 0),  # otherwise a second server would silently share the port
+            ("grpc.so_reuseport", int(host.shares)),  # otherwise a second server would silently share the port
             ("grpc.max_receive_message_length", int(options.max_request_mb * MIB)),
             ("grpc.max_send_message_length", -1),
             ("grpc.server_handshake_timeout_ms", int(options.silence_seconds * 1000)),
         ],
     )
+    add_services(server, inference, aside)
+    grpc_service.add_service(server, inference, aside)
+    add_health(server, inference)
+    if options.grpc_reflection:
+        enable_server_reflection((*TF_SERVING, grpc_service.SERVICE, HEALTH, REFLECTION), server)
+    return server
 
 
 def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord | None:
@@ -160,7 +235,7 @@ def _open_record(options: argparse.Namespace, metrics: Metrics) -> RequestRecord
         options.record_days * 86400.0,
         frozenset(options.record_exclude),
     )
-    metrics.registry.register(Monitored(bounds.folder))
+    metrics.show(Monitored(bounds.folder))
     _log.info("recording %g of the requests to %s (docs/guides/serving.md)", bounds.rate, bounds.folder)
     return RequestRecord(bounds, metrics)
 
@@ -176,6 +251,7 @@ def _uvicorn_config(
         access_log=False,
         proxy_headers=False,
         ws="none",
+        backlog=1,  # connections to be accepted at a time: another worker may be idle
         http=connections.protocol,  # type: ignore[arg-type]  # a class, or what makes one
         ssl_context_factory=None if tls is None else lambda *_: tls.context,
         lifespan="off",
@@ -200,46 +276,22 @@ def _bind(server: grpc.aio.Server, access: Access, host: str, port: int) -> int:
     return bound
 
 
-async def _first_pass(manager: ModelManager, stop: asyncio.Event) -> None:
-    while not stop.is_set() and not manager.wait_for_first_pass(0):
+async def _first_pass(manager: ModelManager, stop: Stop) -> None:
+    while not stop.asked and not manager.wait_for_first_pass(0):
         await asyncio.sleep(0.05)
 
 
-def _insist_ready(manager: ModelManager, store: ModelStore, options: argparse.Namespace) -> None:
-    if not options.fail_fast:
-        return
-    if not manager.models():
-        raise CannotServeError(f"--fail-fast: no model in {store.uri} has a label.")
-    missing = [f"{name}: {model.why_not}" for name, model in manager.models().items() if not model.ready]
-    if missing:
-        raise CannotServeError(f"--fail-fast: {'; '.join(missing)}")
-
-
-def _announce(rest_port: int, grpc_port: int, options: argparse.Namespace, manager: ModelManager) -> None:
-    waiting = [name for name, model in manager.models().items() if not model.ready]
-    state = f"waiting for {', '.join(waiting)}" if waiting else "ready"
-    http = "https" if options.tls_cert else "http"
-    _log.info(
-        "%s: REST %s://%s:%d/v1/models, gRPC %s:%d", state, http, options.host, rest_port, options.host, grpc_port
-    )
-    if options.ready_file:
-        told = json.dumps({"rest": rest_port, "grpc": grpc_port, "pid": os.getpid()})
-        storage.write(str(options.ready_file.absolute()), f"{told}\n".encode())
-
-
-async def _be_lame_duck(inference: Inference, seconds: Callable[[], float]) -> None:
-    """Answers, but says that it is leaving, until those who choose among servers have noticed."""
-    inference.leaving = True
-    began = time.monotonic()
-    while time.monotonic() - began < seconds():
-        await asyncio.sleep(0.05)
+async def _listening(http: uvicorn.Server, listener: socket.socket, answering: asyncio.Task[None]) -> None:
+    while not http.started and not answering.done():
+        await asyncio.sleep(0.01)
+    listener.listen(_BACKLOG)
 
 
 async def _drain(
     inference: Inference,
     manager: ModelManager,
     http: uvicorn.Server,
-    http_task: asyncio.Task[None],
+    answering: asyncio.Task[None] | None,
     grpc_server: grpc.aio.Server,
     seconds: float,
 ) -> None:
@@ -248,5 +300,5 @@ async def _drain(
     manager.stop()
     _log.info("stopping: %d requests under way", inference.in_flight)
     http.should_exit = True
-    await asyncio.gather(http_task, grpc_server.stop(seconds))
+    await asyncio.gather(grpc_server.stop(seconds), *([answering] if answering else []))
     _log.info("stopped")

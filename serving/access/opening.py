@@ -35,7 +35,7 @@ class Access:
 
     def __init__(self, options: argparse.Namespace, metrics: Metrics) -> None:
         self.tls = tls_of(options)
-        keys = None if options.api_keys is None else Keys(options.api_keys)
+        keys = None if options.api_keys is None else Keys(options.api_keys, options.workers)
         self._access_log = None if options.access_log is None else _open_log(options.access_log, metrics)
         watched = keys is not None or self._access_log is not None or tracing.started()
         self._door = Door(metrics, keys, self._access_log) if watched else None

@@ -62,9 +62,9 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_since, self._head_bytes = None, 0
         self._body_since = self._heard = time.monotonic()
-        if self._leaving():
-            self.headers.append((b"connection", b"close"))
         super().on_headers_complete()
+        if self._leaving():
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._body_since = None

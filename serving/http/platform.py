@@ -30,7 +30,7 @@ class PlatformApi:
             name: {label: servable.version for label, servable in model.labels.items()}
             for name, model in manager.models().items()
         }
-        waiting = {name: model.why_not for name, model in manager.models().items() if not model.ready}
+        waiting = manager.why_not()
         damaged = {name: model.damaged for name, model in manager.models().items() if model.damaged}
         status = "stopping" if self._inference.leaving else "not ready"
         if ready:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.registry import Collector
 
 from serving.codec.tensors import Arrays
 from serving.metrics._predictions import PredictionBins
+from serving.metrics._workers import SHARED, OfAllWorkers
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _UNCOUNTED = 128
@@ -32,7 +36,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.in_flight = Gauge("trainyard_serving_in_flight", "Requests in progress.", registry=self.registry)
+        self.in_flight = Gauge(
+            "trainyard_serving_in_flight",
+            "Requests in progress.",
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
         self.rejected = Counter(
             "trainyard_serving_rejected",
             "Requests refused without being read: too many, too large, without a key, or over the limit of theirs.",
@@ -43,12 +52,14 @@ class Metrics:
             "trainyard_serving_loaded_version",
             "The version that is served for a label.",
             ["model", "label"],
+            multiprocess_mode="livemostrecent",
             registry=self.registry,
         )
         self.load_seconds = Gauge(
             "trainyard_serving_load_seconds",
             "Seconds to verify, load and warm up a version.",
             ["model", "version"],
+            multiprocess_mode="livemostrecent",
             registry=self.registry,
         )
         self.load_failures = Counter(
@@ -64,6 +75,7 @@ class Metrics:
             "trainyard_serving_canary_share",
             "Share of the requests without version or label that the canary gets.",
             ["model"],
+            multiprocess_mode="livemostrecent",
             registry=self.registry,
         )
         self.fallbacks = Counter(
@@ -90,11 +102,36 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
-        self.ready = Gauge("trainyard_serving_ready", "1 if every requested model is loaded.", registry=self.registry)
+        self.ready = Gauge(
+            "trainyard_serving_ready",
+            "1 if every requested model is loaded.",
+            multiprocess_mode="livemin",
+            registry=self.registry,
+        )
 
+        self._all = OfAllWorkers() if SHARED in os.environ else None
+        self._read = CollectorRegistry()
+        self._read.register(self.registry if self._all is None else self._all)
         self._bins = PredictionBins()
         self._uncounted: dict[tuple[str, int], list[Arrays]] = {}
         self._requests: dict[tuple[tuple[str, ...], str], tuple[Counter, Histogram]] = {}
+
+    def show(self, collector: Collector) -> None:
+        """Adds what is read at each scrape."""
+        self._read.register(collector)
+
+    def set_label(self, model: str, label: str, version: int) -> None:
+        """Says which version is served for a label."""
+        self.loaded.labels(model, label).set(version)
+        if self._all is not None:
+            self._all.show(self.loaded, model=model, label=label)
+
+    def forget_label(self, model: str, label: str) -> None:
+        """Drops a label that is not served any more."""
+        if self._all is None:
+            self.loaded.remove(model, label)
+        else:
+            self._all.hide(self.loaded, model=model, label=label)
 
     def count_request(self, names: tuple[str, str, str, str, str], code: str, seconds: float) -> None:
         """Counts a request, and how long it took.
@@ -118,6 +155,8 @@ class Metrics:
 
     def _count_predictions(self, model: str, version: int) -> None:
         answers = self._uncounted.pop((model, version), [])
+        if self._all is not None:
+            self._all.show(self.predictions, model=model, version=str(version))
         by_shape: dict[tuple[tuple[str, tuple[int, ...]], ...], list[Arrays]] = {}
         for outputs in answers:
             shapes = tuple((name, one.shape[1:]) for name, one in outputs.items())
@@ -131,10 +170,17 @@ class Metrics:
         """Drops the distribution of a version that is no longer loaded; its series would otherwise be kept for ever."""
         self._uncounted.pop((model, version), None)
         self._bins.forget(model, version)
-        self.predictions.remove_by_labels({"model": model, "version": str(version)})
+        if self._all is None:
+            self.predictions.remove_by_labels({"model": model, "version": str(version)})
+        else:
+            self._all.hide(self.predictions, model=model, version=str(version))
 
-    def text(self) -> bytes:
-        """The text that /metrics returns."""
+    def flush(self) -> None:
+        """Counts the answers that wait for it."""
         for model, version in list(self._uncounted):
             self._count_predictions(model, version)
-        return prometheus_client.generate_latest(self.registry)
+
+    def text(self) -> bytes:
+        """The text that /metrics returns: of all workers, where there are several."""
+        self.flush()
+        return prometheus_client.generate_latest(self._read)

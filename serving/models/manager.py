@@ -9,17 +9,17 @@ from __future__ import annotations
 import dataclasses
 import gc
 import logging
-import pathlib
 import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from model_store import CANARY, KERAS_FILE, STABLE, Label, ModelStore, StoreError
+from model_store import CANARY, STABLE, Label, StoreError
 from serving.errors import NotFoundError, NotReadyError
 from serving.metrics import Metrics
 from serving.models.lane import LaneOptions
 from serving.models.servable import Servable
+from serving.models.source import Source
 from spec.errors import InputError
 from spec.words import one_line
 
@@ -82,24 +82,12 @@ class ModelManager:
 
     Args:
         names: the models to serve; None: all that have a label in the store.
-        cache: folder of ours alone, for the copies of releases that are verified and loaded.
         lane: how requests wait for a version's threads.
-
-    Raises:
-        StoreError: others may use the cache.
     """
 
-    def __init__(
-        self,
-        store: ModelStore,
-        names: Sequence[str] | None,
-        cache: pathlib.Path,
-        metrics: Metrics,
-        lane: LaneOptions,
-    ) -> None:
-        self._store = store
+    def __init__(self, source: Source, names: Sequence[str] | None, metrics: Metrics, lane: LaneOptions) -> None:
+        self._source = source
         self._names = None if names is None else tuple(names)
-        self._copies = store.copies(cache, without=(KERAS_FILE,))
         self._wanted: dict[str, frozenset[int]] = {}
         self._metrics = metrics
         self._lane = lane
@@ -169,6 +157,17 @@ class ModelManager:
             return None
         return model.labels[CANARY] if _chosen(model.share) else None
 
+    def why_not(self) -> dict[str, str]:
+        """Why a model that is asked for is not served, by model."""
+        return {name: model.why_not for name, model in self._models.items() if not model.ready}
+
+    def tried(self) -> dict[str, list[int]]:
+        """The versions of each model that are loaded or refused: what there is to wait for no longer."""
+        done: dict[str, list[int]] = {}
+        for name, version in [*self._loaded, *self._failures]:
+            done.setdefault(name, []).append(version)
+        return done
+
     # -- what the polling thread does
 
     def start(self, poll_seconds: float) -> None:
@@ -211,33 +210,27 @@ class ModelManager:
                 self._store_failed(name, error)
         self._unload_unused()
         labelled = {(name, version) for name, versions in self._wanted.items() for version in versions}
-        self._copies.keep(labelled | self._loaded.keys())
+        self._source.keep(labelled | self._loaded.keys())
 
     def _labelled_models(self) -> list[str]:
-        if not self._store.exists():
-            self._say("store", f"the store {self._store.uri} does not exist yet; waiting for a first release")
+        if not self._source.exists():
+            self._say("store", f"the store {self._source.uri} does not exist yet; waiting for a first release")
             return []
         self._say("store", "")
-        return sorted({*filter(self._has_labels, self._store.models()), *self._models})
-
-    def _has_labels(self, name: str) -> bool:
-        try:
-            return bool(self._store.labels(name))
-        except StoreError:
-            return True  # damaged: `_refresh_model` reports it, for this model only
+        return sorted({*self._source.labelled(), *self._models})
 
     def _refresh_model(self, name: str) -> None:
-        details = self._store.label_details(name)
+        details = self._source.labels(name)
         wanted = {label: said.version for label, said in details.items()}
         model = self._models.get(name) or ServedModel(name)
         self._models[name] = model
         if not wanted and model.labels:
             # A store that is briefly unavailable looks like one without labels: better old answers than none.
-            self._say(name, f"{name}: labels.json is gone from {self._store.uri}; what is loaded stays in service")
+            self._say(name, f"{name}: labels.json is gone from {self._source.uri}; what is loaded stays in service")
             return
-        self._wanted[name] = frozenset(wanted.values())
+        self._wanted[name] = frozenset({*wanted.values(), *self._source.ahead(name)})
         self._switch(name, details)
-        for version in sorted(set(wanted.values()), key=lambda v: v != wanted.get(STABLE)):
+        for version in sorted(self._wanted[name], key=lambda v: v != wanted.get(STABLE)):
             if (name, version) not in self._loaded and self._load(name, version):
                 self._switch(name, details)
         self._explain(name, wanted)
@@ -271,7 +264,7 @@ class ModelManager:
         started = time.monotonic()
         self._set_status(name, version, VersionStatus("LOADING"))
         try:
-            folder = self._copies.take(name, version)
+            folder = self._source.take(name, version)
             servable = Servable(name, version, folder, self._lane)
             servable.warm_up()
         except (StoreError, InputError) as error:
@@ -304,9 +297,9 @@ class ModelManager:
 
     def _note_switch(self, name: str, before: Mapping[str, Servable], after: Mapping[str, Servable]) -> None:
         for label in before.keys() - after.keys():
-            self._metrics.loaded.remove(name, label)
+            self._metrics.forget_label(name, label)
         for label, servable in after.items():
-            self._metrics.loaded.labels(name, label).set(servable.version)
+            self._metrics.set_label(name, label, servable.version)
         show = {label: servable.version for label, servable in after.items()}
         _log.info("%s: in service %s (before: %s)", name, show, {k: s.version for k, s in before.items()} or "nothing")
 
@@ -320,11 +313,11 @@ class ModelManager:
         if not model.ready:
             if version is not None:
                 why = f"version {version} could not be loaded: {status.error_message if status else 'not tried yet'}"
-            elif versions := self._store.versions(name):
+            elif versions := self._source.versions(name):
                 newest = versions[-1]
                 why = f"no stable label. `trainyard release promote {name} {newest}` makes version {newest} stable"
             else:
-                why = f"no release in {self._store.uri}. `trainyard run {name}` makes one"
+                why = f"no release in {self._source.uri}. `trainyard run {name}` makes one"
         if (why, damaged) != (model.why_not, model.damaged):
             self._models[name] = dataclasses.replace(model, why_not=why, damaged=damaged)
         self._say(name, why and f"{name} is not served: {why}")
@@ -332,6 +325,7 @@ class ModelManager:
     def _unload_unused(self) -> None:
         """Unloads versions that no label points at, once their last request is answered."""
         used = {(name, version) for name, model in self._models.items() for version in model.servables}
+        used |= {(name, version) for name in self._models for version in self._source.ahead(name)}
         done = [key for key, servable in self._loaded.items() if key not in used and servable.idle]
         for name, version in done:
             self._loaded.pop((name, version)).lane.close()

@@ -34,7 +34,7 @@ class Server:
         self._log = folder / "log.txt"
         command = [sys.executable, "-m", "serving", "--store", store.uri, "--ready-file", str(self._ready)]
         command += ["--rest-port", "0", "--grpc-port", "0", "--poll-seconds", "0.1", "--lame-duck-seconds", "0"]
-        command += ["--cache", str(folder / "cache"), *options]
+        command += ["--cache", str(folder / "cache"), "--workers", "1", *options]
         with self._log.open("w") as log:
             self.process = subprocess.Popen(command, stderr=log)
         self.rest = self.grpc = 0
