@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import pathlib
 import signal
 import socket
 import time
@@ -59,6 +60,7 @@ class Host(Protocol):
         shares: whether other processes listen at its ports as well.
         begins_at_once: whether it takes requests before it has loaded anything; those wait, or are refused with the reason.
         poll_seconds: how often to ask the source.
+        shared: the folder that it shares with other processes at its ports; None: there are none.
     """
 
     source: Source
@@ -66,6 +68,7 @@ class Host(Protocol):
     shares: bool
     begins_at_once: bool
     poll_seconds: float
+    shared: pathlib.Path | None
 
     def began(self, manager: ModelManager, rest_port: int, grpc_port: int) -> None:
         """Each model has been tried once. Raises CannotServeError: that is not enough."""
@@ -109,7 +112,7 @@ class Alone:
         ready: called when each model has been tried once.
     """
 
-    shares, begins_at_once = False, True
+    shares, begins_at_once, shared = False, True, None
 
     def __init__(self, options: argparse.Namespace, ready: Callable[[], None]) -> None:
         self.source: Source = StoreSource(ModelStore(options.store), options.cache)
@@ -146,7 +149,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, host: Host
     raise_file_limit()
     tracing.start("trainyard-serving")
     metrics = Metrics()
-    access = Access(options, metrics)
+    access = Access(options, metrics, host.shared)
     manager = ModelManager(host.source, options.model, metrics, _lane_options(options))
     record = _open_record(options, metrics)
     inference = Inference(manager, metrics, options.canary_seconds, record)
