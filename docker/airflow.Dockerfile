@@ -37,6 +37,7 @@ COPY quality /image/opt/trainyard/quality
 COPY schemas /image/opt/trainyard/schemas
 COPY spec /image/opt/trainyard/spec
 COPY storage /image/opt/trainyard/storage
+COPY tracing /image/opt/trainyard/tracing
 COPY vector_index /image/opt/trainyard/vector_index
 COPY docker/steps/airflow.cfg /image/opt/airflow/airflow.cfg
 COPY docker/steps/airflow-entrypoint.sh /image/entrypoint

@@ -33,6 +33,7 @@ COPY quality /image/opt/trainyard/quality
 COPY schemas /image/opt/trainyard/schemas
 COPY spec /image/opt/trainyard/spec
 COPY storage /image/opt/trainyard/storage
+COPY tracing /image/opt/trainyard/tracing
 COPY vector_index /image/opt/trainyard/vector_index
 RUN --mount=type=bind,source=docker/steps/app.sh,target=/app.sh sh /app.sh ${SOURCE_DATE_EPOCH}
 

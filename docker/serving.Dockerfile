@@ -25,6 +25,7 @@ COPY model_store /image/opt/trainyard/model_store
 COPY serving /image/opt/trainyard/serving
 COPY spec /image/opt/trainyard/spec
 COPY storage /image/opt/trainyard/storage
+COPY tracing /image/opt/trainyard/tracing
 COPY vector_index /image/opt/trainyard/vector_index
 RUN --mount=type=bind,source=docker/steps/app.sh,target=/app.sh sh /app.sh ${SOURCE_DATE_EPOCH}
 

@@ -202,7 +202,8 @@ class Platform:
             Path(store).mkdir(parents=True, exist_ok=True)
         argv = [str(home.environment_python("serving")), "-P", "-m", "serving", "--store", store, "--host", "127.0.0.1"]
         argv += ["--rest-port", str(self.ports.rest), "--grpc-port", str(self.ports.grpc)]
-        argv += ["--ready-file", str(self.paths.server_ready)]
+        # One process: on one machine Airflow and the pipelines need the memory of another.
+        argv += ["--ready-file", str(self.paths.server_ready), "--workers", "1"]
         self._start("model-server", argv, process_environment(self.paths, self.ports) | self._extra)
 
     def _start_report_server(self) -> None:
