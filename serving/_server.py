@@ -112,7 +112,8 @@ class Alone:
         ready: called when each model has been tried once.
     """
 
-    shares, begins_at_once, shared = False, True, None
+    shares, begins_at_once = False, True
+    shared: pathlib.Path | None = None
 
     def __init__(self, options: argparse.Namespace, ready: Callable[[], None]) -> None:
         self.source: Source = StoreSource(ModelStore(options.store), options.cache)
