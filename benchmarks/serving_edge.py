@@ -1,17 +1,17 @@
 """What lies before a model server costs: the same request by several ways, in turns, over connections that are kept.
 
     TRAINYARD_SERVER_KEY=ty_... python benchmarks/serving_edge.py --model taxi --ca server.pem \\
-      plain=http://127.0.0.1:8501 keys=http://127.0.0.1:9501 edge=https://127.0.0.1:8443
+      server=http://127.0.0.1:8501 edge=https://127.0.0.1:8443
 
-Each way is a server on the same store, or a gateway before one. The first is what the others are compared with. In turns, so
-that what else the machine does falls on all alike; the request is one row, built from the model's metadata.
+The first is what the others are compared with, over HTTP. Let them lead to one server: the more a server is asked, the
+quicker it answers, and a second one of its own would have fewer requests. In turns, so that what else the machine does falls on all
+alike; the request is one row, built from the model's metadata.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.client
-import os
 import ssl
 import statistics
 import sys
@@ -19,8 +19,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from benchmarks.serving_latency import request_body
-from spec import environment as env
+from benchmarks.serving_latency import key_header, request_body
 
 
 def main() -> int:
@@ -51,8 +50,7 @@ def _caller(url: str, model: str, body: str, authority: str | None) -> Callable[
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(parts.netloc, context=context)
     else:
         connection = http.client.HTTPConnection(parts.netloc)
-    key = os.environ.get(env.SERVER_KEY)
-    headers = {"X-API-Key": key} if key else {}
+    headers = key_header()
 
     def ask() -> None:
         connection.request("POST", f"/v1/models/{model}:predict", body, headers)
@@ -66,7 +64,7 @@ def _caller(url: str, model: str, body: str, authority: str | None) -> Callable[
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("ways", nargs="+", metavar="NAME=URL", help="the first without a gateway, and without keys")
+    parser.add_argument("ways", nargs="+", metavar="NAME=URL", help="where to ask: a server, or a gateway before it")
     parser.add_argument("--model", required=True)
     parser.add_argument("--ca", metavar="PEM", help="the authority of the gateway's certificate")
     parser.add_argument("--requests", type=int, default=2000, help="for each way (default %(default)s)")
