@@ -27,6 +27,7 @@ _PROBES = frozenset(
         "/inference.GRPCInferenceService/ServerReady",
     }
 )
+_MOST_NAME_CHARACTERS = 256
 
 
 class Door:
@@ -67,7 +68,7 @@ class Door:
         exchange = Exchange(protocol, path, request_id(headers.get(HEADER)), tracing.trace_id(came))
         token = exchanges.begin(exchange)
         try:
-            with tracing.server_span(path, came) as span:
+            with tracing.server_span(path[:_MOST_NAME_CHARACTERS], came) as span:
                 exchange.trace_id = span.trace_id or exchange.trace_id
                 try:
                     yield exchange

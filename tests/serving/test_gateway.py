@@ -131,7 +131,10 @@ def test_grpc_goes_the_same_way(gateway, authority, key, issuer):
             assert len(predict(request, metadata=[given], timeout=20).outputs) == 1
         with pytest.raises(grpc.RpcError) as raised:
             predict(request, timeout=20)
+        with pytest.raises(grpc.RpcError) as hidden:
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", metadata=[("x-api-key", key)], timeout=20)
     assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert hidden.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_only_the_models_are_reached_from_outside(gateway, ask, key):
