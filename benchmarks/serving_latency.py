@@ -27,6 +27,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from spec import environment as env
+
 Ask = Callable[[], None]
 
 
@@ -117,6 +119,12 @@ def rest_caller(address: str, model: str) -> Ask:
     return ask
 
 
+def key_header() -> dict[str, str]:
+    """For a server that asks for an API key: TRAINYARD_SERVER_KEY."""
+    key = os.environ.get(env.SERVER_KEY)
+    return {"X-API-Key": key} if key else {}
+
+
 def request_body(address: str, model: str) -> str:
     """A request for one made-up row, in row format."""
     row = {name: _value(info) for name, info in _inputs(address, model).items()}
@@ -165,7 +173,7 @@ def _value(info: dict[str, Any]) -> Any:
 
 def _get(address: str, path: str) -> Any:
     connection = http.client.HTTPConnection(address)
-    connection.request("GET", path)
+    connection.request("GET", path, headers=key_header())
     return json.loads(connection.getresponse().read())
 
 

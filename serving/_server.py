@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import pathlib
 import signal
 import socket
 import time
@@ -62,6 +63,7 @@ class Host(Protocol):
         shares: whether other processes listen at its ports as well.
         begins_at_once: whether it takes requests before it has loaded anything; those wait, or are refused with the reason.
         poll_seconds: how often to ask the source.
+        shared: the folder that it shares with other processes at its ports; None: there are none.
     """
 
     source: Source
@@ -69,6 +71,7 @@ class Host(Protocol):
     shares: bool
     begins_at_once: bool
     poll_seconds: float
+    shared: pathlib.Path | None
 
     def began(self, manager: ModelManager, rest_port: int, grpc_port: int) -> None:
         """Each model has been tried once. Raises CannotServeError: that is not enough."""
@@ -113,6 +116,7 @@ class Alone:
     """
 
     shares, begins_at_once = False, True
+    shared: pathlib.Path | None = None
 
     def __init__(self, options: argparse.Namespace, ready: Callable[[], None]) -> None:
         self.source: Source = StoreSource(ModelStore(options.store, memory=options.cache), options.cache)
@@ -149,7 +153,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, host: Host
     raise_file_limit()
     tracing.start("trainyard-serving")
     metrics = Metrics()
-    access = Access(options, metrics)
+    access = Access(options, metrics, host.shared)
     manager = ModelManager(host.source, options.model, metrics, _batching(options))
     record = _open_record(options, metrics)
     inference = Inference(manager, metrics, options.canary_seconds, record)

@@ -56,11 +56,18 @@ class _Supervisor:
         self._options = options
         self._listener = listener
         self._grpc_port = reserved.getsockname()[1]
-        how = {"rest": listener.fileno(), "grpc": self._grpc_port}
+        output = os.dup(1)  # for the access log; the workers' own is how they report
+        how = {"rest": listener.fileno(), "grpc": self._grpc_port, "shared": os.environ[_SHARED], "output": output}
         environment = {_SHARED: os.environ[_SHARED]} | ({"PYTHONSAFEPATH": "1"} if sys.flags.safe_path else {})
         self._workers = [
             WorkerProcess(
-                number, arguments, how, environment, (listener.fileno(),), self._changed, multiprocess.mark_process_dead
+                number,
+                arguments,
+                how,
+                environment,
+                (listener.fileno(), output),
+                self._changed,
+                multiprocess.mark_process_dead,
             )
             for number in range(1, options.workers + 1)
         ]

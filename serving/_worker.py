@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         stream=sys.stderr,
         force=True,
     )
-    told, reports = _take_over_pipes()
+    told, reports = _take_over_pipes(how["output"])
     set_up_tensorflow(options)
 
     from serving._server import serve
@@ -53,7 +53,9 @@ def main(arguments: Sequence[str]) -> int:
     listener = socket.socket(fileno=how["rest"])
     try:
         with asyncio.Runner(loop_factory=lambda: QuickHandshakes(options.silence_seconds)) as runner:
-            runner.run(serve(options, listener, Worker(told, reports, how["grpc"], how["first"])))
+            runner.run(
+                serve(options, listener, Worker(told, reports, how["grpc"], how["first"], pathlib.Path(how["shared"])))
+            )
     except (CannotServeError, InputError, StoreError) as error:
         logging.getLogger("serving").error("%s", error)
         return exit_codes.FIX_INPUT
@@ -116,12 +118,14 @@ class Worker:
         told: where the supervisor's lines come from.
         reports: descriptor that its own go to.
         first: whether it is started with the server, when there is nobody yet who could answer in its place.
+        shared: the folder that all workers share.
     """
 
     shares = True
     poll_seconds = _POLL_SECONDS
 
-    def __init__(self, told: int, reports: int, grpc_port: int, first: bool) -> None:
+    def __init__(self, told: int, reports: int, grpc_port: int, first: bool, shared: pathlib.Path | None) -> None:
+        self.shared = shared
         self._staged = StagedSource()
         self.source: Source = self._staged
         self.grpc_port, self.begins_at_once = grpc_port, first
@@ -158,12 +162,13 @@ class Worker:
         self._staged.tell(Staged(""))
 
 
-def _take_over_pipes() -> tuple[int, int]:
-    """The pipes from and to the supervisor; standard input and output are nobody's from now on."""
+def _take_over_pipes(output: int) -> tuple[int, int]:
+    """The pipes from and to the supervisor; standard input is nobody's from now on, and standard output the supervisor's own."""
     told, reports = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
-    os.dup2(2, 1)
+    os.dup2(output, 1)
+    os.close(output)
     os.close(nothing)
     return told, reports
 

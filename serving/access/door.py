@@ -29,6 +29,7 @@ _PROBES = frozenset(
 )
 # The page to try models on says nothing of them; what it asks needs the key that a person gives it.
 _PAGE = frozenset({"/docs", "/docs/page.css", "/docs/page.js"})
+_MOST_NAME_CHARACTERS = 256
 
 
 class Door:
@@ -69,7 +70,7 @@ class Door:
         exchange = Exchange(protocol, path, request_id(headers.get(HEADER)), tracing.trace_id(came))
         token = exchanges.begin(exchange)
         try:
-            with tracing.server_span(path, came) as span:
+            with tracing.server_span(path[:_MOST_NAME_CHARACTERS], came) as span:
                 exchange.trace_id = span.trace_id or exchange.trace_id
                 try:
                     yield exchange

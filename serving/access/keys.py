@@ -28,16 +28,16 @@ class Keys:
 
     Args:
         path: of the file that `trainyard keys` writes.
-        processes: how many share each key's limit; each lets pass its part.
+        shared: the folder that the processes of a server share, and in it the state of the limits; None: there is one process.
 
     Raises:
         InputError: the file cannot be read, is open to others, or is no file of keys.
     """
 
-    def __init__(self, path: pathlib.Path, processes: int = 1) -> None:
+    def __init__(self, path: pathlib.Path, shared: pathlib.Path | None) -> None:
         self._path = path
-        self._processes = processes
-        self._buckets: dict[str, tuple[ApiKey, Bucket]] = {}
+        self._shared = shared
+        self._buckets: dict[str, Bucket] = {}
         self._state: _State | None = _state(path)
         self._looked_at = time.monotonic()
         self._keys = {one.sha256: one for one in read_keys(path)}
@@ -68,12 +68,9 @@ class Keys:
 
     def _bucket(self, key: ApiKey) -> Bucket:
         assert key.rate is not None
-        known, bucket = self._buckets.get(key.sha256, (None, None))
-        if bucket is None or known != key:
-            burst = key.burst or math.ceil(key.rate)
-            bucket = Bucket(key.rate / self._processes, max(1.0, burst / self._processes))
-            self._buckets[key.sha256] = (key, bucket)
-        return bucket
+        if key.sha256 not in self._buckets:
+            self._buckets[key.sha256] = Bucket(key.sha256, self._shared, key.rate, key.burst or math.ceil(key.rate))
+        return self._buckets[key.sha256]
 
     def _look_again(self) -> None:
         now = time.monotonic()
@@ -85,12 +82,14 @@ class Keys:
             return
         self._state = state  # a file that is wrong is said once, not at every look
         try:
-            self._keys = {one.sha256: one for one in read_keys(self._path)}
+            keys = {one.sha256: one for one in read_keys(self._path)}
         except InputError as error:
             _log.error("the API keys of before stay in force: %s", error)
             return
-        self._buckets = {one: self._buckets[one] for one in self._buckets if one in self._keys}
-        _log.info("%s: %d API keys", self._path, len(self._keys))
+        for known in [known for known in self._buckets if keys.get(known) != self._keys[known]]:
+            self._buckets.pop(known).close()  # revoked, or of another limit
+        self._keys = keys
+        _log.info("%s: %d API keys", self._path, len(keys))
 
 
 def _state(path: pathlib.Path) -> _State | None:

