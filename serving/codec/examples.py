@@ -18,6 +18,7 @@ from serving.errors import BadRequestError
 from spec.pictures import may_hold_picture, too_large
 
 _FLOAT32 = np.dtype(np.float32)
+_MOST_MERGED_BYTES = 64 << 20
 
 
 def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]) -> np.ndarray[Any, Any]:
@@ -37,10 +38,22 @@ def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]
     context = document.get("context", {})
     if not isinstance(context, dict):
         raise BadRequestError(f'"context" must be an object. Received: {show(context)}')
-    serialized = [_serialize(example, context, features, row) for row, example in enumerate(examples)]
+    serialized, size = [], 0
+    for row, example in enumerate(examples):
+        serialized.append(_serialize(example, context, features, row))
+        size += len(serialized[-1]) if context else 0
+        insist_on_merged(size)
     array = np.empty(len(serialized), dtype=object)
     array[:] = serialized
     return array
+
+
+def insist_on_merged(size: int) -> None:
+    """Raises BadRequestError where examples would have too many bytes, once their common context is in each of them."""
+    if size > _MOST_MERGED_BYTES:
+        raise BadRequestError(
+            f"the examples have more than {_MOST_MERGED_BYTES:,} bytes with the context in each; send fewer at once."
+        )
 
 
 def check_pictures_of(serialized: np.ndarray[Any, Any]) -> None:

@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from serving.errors import NotFoundError
 from serving.inference.inference import Inference
 from serving.rpc.answered import Context
 
@@ -32,9 +33,8 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         status = self._status(request.service)
         if status == _UNKNOWN:
             known = ", ".join(sorted(self._inference.manager.models())) or "none yet"
-            await context.abort(
-                grpc.StatusCode.NOT_FOUND, f"there is no model {request.service!r} here. Served: {known}"
-            )
+            error = NotFoundError(f"there is no model {request.service!r} here. Served: {known}")
+            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
         return health_pb2.HealthCheckResponse(status=status)
 
     async def Watch(

@@ -1,0 +1,71 @@
+"""Searches for requests that the model server does not answer as it should: `python -m tests.serving.fuzz --minutes 60 --seed 1`.
+
+Each property is given as many examples in turn as there is time for, with new seeds each round. What is found is printed with the
+value that shows it, in its smallest form; the exit code is 1 then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import sys
+import time
+import traceback
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from fuzz import codecs
+
+_PHASES = (Phase.explicit, Phase.generate, Phase.target, Phase.shrink)
+
+
+def search(one: codecs.Property, number: int, examples: int) -> str:
+    """What is found; empty: nothing."""
+    run = settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=_PHASES,
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+        report_multiple_bugs=False,
+    )(seed(number)(given(one.given)(lambda value: one.holds(value))))
+    try:
+        run()
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return "".join(traceback.format_exception(error, limit=-4))[-4000:]
+    return ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.serving.fuzz", description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--examples", type=int, default=300, help="of a property in a round (default %(default)s)")
+    parser.add_argument("--only", default="", help="properties whose names have this in them")
+    options = parser.parse_args()
+    end, number, done = time.monotonic() + options.minutes * 60, options.seed, 0
+    left = [one for one in codecs.PROPERTIES if options.only in one.name]
+    found: dict[str, str] = {}
+    while time.monotonic() < end and left:
+        for one in list(left):
+            if said := search(one, number, options.examples):
+                found[one.name] = said
+                left.remove(one)
+                print(f"FOUND {one.name} (seed {number})\n{said}", flush=True)
+            done += options.examples
+        number += 1
+    print(
+        f"{done:,} examples, seeds {options.seed} to {number - 1}, {len(found)} found: {', '.join(found) or 'nothing'}"
+    )
+    return bool(found)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
