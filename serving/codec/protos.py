@@ -52,6 +52,10 @@ def to_array(name: str, proto: tensor_pb2.TensorProto) -> np.ndarray[Any, Any]:
         array: np.ndarray[Any, Any] = tf.make_ndarray(proto)
     except (ValueError, TypeError, OverflowError) as error:
         raise BadRequestError(f"input {name!r} is not a valid TensorProto: {error}") from None
+    except KeyError:  # a type that no tensor outside of a graph has
+        raise BadRequestError(f"input {name!r}: there are no tensors of type {proto.dtype}.") from None
+    if array.dtype.kind == "O" and not proto.string_val:
+        array[...] = b""  # TensorFlow's default; make_ndarray says "", which is no bytes
     return array
 
 

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.errors import NotFoundError
 from serving.inference.inference import Inference
-from serving.rpc.answered import Context
+from serving.rpc.answered import Context, refuse
 
 SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _WATCH_SECONDS = 0.2
@@ -33,8 +33,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         status = self._status(request.service)
         if status == _UNKNOWN:
             known = ", ".join(sorted(self._inference.manager.models())) or "none yet"
-            error = NotFoundError(f"there is no model {request.service!r} here. Served: {known}")
-            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+            await refuse(context, NotFoundError(f"there is no model {request.service!r} here. Served: {known}"))
         return health_pb2.HealthCheckResponse(status=status)
 
     async def Watch(

@@ -10,6 +10,7 @@ import argparse
 import os
 import pathlib
 import sys
+import tempfile
 import time
 import traceback
 
@@ -18,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from fuzz import codecs
+from fuzz import codecs, wire
 
 _PHASES = (Phase.explicit, Phase.generate, Phase.target, Phase.shrink)
 
@@ -50,21 +51,33 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=300, help="of a property in a round (default %(default)s)")
     parser.add_argument("--only", default="", help="properties whose names have this in them")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for server in wire.served(pathlib.Path(folder)):
+            every = [*codecs.PROPERTIES, *wire.properties(server)]
+            found = _rounds([one for one in every if options.only in one.name], options, server)
+    return bool(found)
+
+
+def _rounds(left: list[codecs.Property], options: argparse.Namespace, server: wire.Wire) -> dict[str, str]:
     end, number, done = time.monotonic() + options.minutes * 60, options.seed, 0
-    left = [one for one in codecs.PROPERTIES if options.only in one.name]
     found: dict[str, str] = {}
     while time.monotonic() < end and left:
         for one in list(left):
+            if time.monotonic() > end:
+                break
             if said := search(one, number, options.examples):
                 found[one.name] = said
                 left.remove(one)
                 print(f"FOUND {one.name} (seed {number})\n{said}", flush=True)
             done += options.examples
+        if "Traceback" in (log := server.server.log()):
+            found["log"] = log
+            print(f"FOUND in the server's log (seed {number})\n{log[-4000:]}", flush=True)
+            break
+        print(f"seed {number}: {done:,} examples, server {server.resident() / 1e6:,.0f} MB", flush=True)
         number += 1
-    print(
-        f"{done:,} examples, seeds {options.seed} to {number - 1}, {len(found)} found: {', '.join(found) or 'nothing'}"
-    )
-    return bool(found)
+    print(f"{done:,} examples, seeds {options.seed} to {number - 1}, found: {', '.join(found) or 'nothing'}")
+    return found
 
 
 if __name__ == "__main__":
