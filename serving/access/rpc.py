@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Mapping
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from serving.access.door import Door
 from serving.errors import LimitedError, ServingError
@@ -21,7 +19,7 @@ Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandl
 
 
 class RpcDoor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Lets calls through to the services; what it refuses is refused before its message is decoded."""
+    """Lets calls through to `Methods`; what it refuses is refused before its message is decoded."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
@@ -35,10 +33,8 @@ class RpcDoor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         except ServingError as error:
             return self._refusing(error, details.method, headers)
         handler = await continuation(details)
-        if handler is None:
-            return handler
-        if handler.unary_unary is None:
-            return _streaming(handler)  # such as reflection's: has its key asked for and no line
+        if handler is None or handler.unary_unary is None:
+            return handler  # a stream, such as reflection's, has its key asked for and no line
         return self._answering(handler, details.method, headers, key)
 
     def _refusing(self, error: ServingError, path: str, headers: Mapping[str, str]) -> grpc.RpcMethodHandler:
@@ -56,65 +52,22 @@ class RpcDoor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self, handler: grpc.RpcMethodHandler, path: str, headers: Mapping[str, str], key: str
     ) -> grpc.RpcMethodHandler:
         async def answer(message: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            """From bytes to bytes, so that their number is known."""
             with self._door.passing("grpc", path, headers) as exchange:
                 exchange.key, exchange.bytes_in = key, len(message)
                 exchange.code = grpc.StatusCode.UNKNOWN.name  # what gRPC says where a service fails
                 try:
-                    request = await _decoded(handler, message, context)
-                    response: bytes = handler.response_serializer(await handler.unary_unary(request, context))
+                    response: bytes = await handler.unary_unary(message, context)
                     exchange.bytes_out = len(response)
                     exchange.code = _code(context)
                     return response
-                except NotImplementedError:
-                    exchange.code = grpc.StatusCode.UNIMPLEMENTED.name
-                    await _unimplemented(context)
                 except grpc.aio.AbortError:
                     exchange.code = _code(context)
                     raise
                 except asyncio.CancelledError:
                     exchange.code = grpc.StatusCode.CANCELLED.name
                     raise
-            raise AssertionError("context.abort raises")
 
         return grpc.unary_unary_rpc_method_handler(answer)
-
-
-def _streaming(handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler:
-    """A handler that answers by a stream, and refuses a message as others do."""
-    if handler.unary_stream is None:
-
-        async def answer_each(messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-            requests = (await _decoded(handler, message, context) async for message in messages)
-            try:
-                answers = handler.stream_stream(requests, context)
-            except NotImplementedError:
-                await _unimplemented(context)
-            async for response in answers:
-                yield response
-
-        return grpc.stream_stream_rpc_method_handler(answer_each, response_serializer=handler.response_serializer)
-
-    async def answer(message: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-        async for response in handler.unary_stream(await _decoded(handler, message, context), context):
-            yield response
-
-    return grpc.unary_stream_rpc_method_handler(answer, response_serializer=handler.response_serializer)
-
-
-async def _unimplemented(context: grpc.aio.ServicerContext) -> NoReturn:
-    """Ends the RPC of a method that a service does not have: what is generated for such a one would be logged as a failure."""
-    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this server does not have the method.")
-    raise AssertionError("context.abort raises")
-
-
-async def _decoded(handler: grpc.RpcMethodHandler, message: bytes, context: grpc.aio.ServicerContext) -> Any:
-    """A method's request; the RPC ends if the message is none. gRPC itself would call that a failure of the server."""
-    try:
-        return handler.request_deserializer(message)
-    except DecodeError:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the message is not the method's request.")
-        raise AssertionError("context.abort raises") from None
 
 
 def _code(context: grpc.aio.ServicerContext) -> str:

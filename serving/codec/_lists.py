@@ -41,3 +41,12 @@ def flattened(values: Any) -> Flat | None:
         shape.append(lengths.pop())
         level = list(itertools.chain.from_iterable(level))
     return Flat(level, tuple(shape), kinds)
+
+
+def kinds_in(values: Any) -> set[type]:
+    """The types of what is in lists in lists of any length and depth; to look at each value by its place takes much longer."""
+    kinds, level = set[type](), [values]
+    while level:
+        kinds |= set(map(type, level))
+        level = list(itertools.chain.from_iterable(one for one in level if type(one) is list))
+    return kinds - {list}

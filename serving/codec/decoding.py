@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 
-from serving.codec._lists import MOST_NESTED, flattened
+from serving.codec._lists import MOST_NESTED, flattened, kinds_in
 from serving.codec._lossless import are_plain, most_whole, objection
 from serving.codec.signature import TensorInfo, show_shape
 from serving.codec.tensors import Arrays, by_input, open_as_one, show, shown_names
@@ -178,7 +178,8 @@ def _numbers(values: Any, info: TensorInfo, where: Where) -> np.ndarray[Any, Any
         return np.array(values, info.dtype)
     flat = flattened(values)
     if flat is None or not flat.kinds <= takes:
-        _raise_type(values, info, where)
+        if not kinds_in(values) <= takes:
+            _raise_type(values, info, where)
         _raise_shape(values, info, where)
     if info.dtype.kind in "iu" and flat.values:
         bounds = np.iinfo(info.dtype)
@@ -200,19 +201,18 @@ def _decimals(values: Any, flat: list[Any], info: TensorInfo, where: Where) -> n
 
 
 def _strings(values: Any, info: TensorInfo, where: Where) -> np.ndarray[Any, Any]:
-    if isinstance(values, list) and all(type(value) is str for value in values):
-        shape: tuple[int, ...] = (len(values),)
-        texts = [value.encode() for value in values]
-        if info.is_date:
+    flat = flattened(values)
+    if flat is not None and flat.kinds <= {str}:
+        texts = [value.encode() for value in flat.values]
+        if info.is_date and len(flat.shape) == 1:
             _insist_on_dates(values, info, where)
     else:
-        texts = [_bytes(value, info, where(path)) for path, value in _leaves(values)]
-        if (flat := flattened(values)) is None:
-            _raise_shape(values, info, where)
-        shape = flat.shape
+        texts = [_bytes(value, info, where, path) for path, value in _leaves(values)]
+    if flat is None:
+        _raise_shape(values, info, where)
     array = np.empty(len(texts), dtype=object)
     array[:] = texts
-    return array.reshape(shape)
+    return array.reshape(flat.shape)
 
 
 def _insist_on_dates(values: list[str], info: TensorInfo, where: Where) -> None:
@@ -226,7 +226,7 @@ def _insist_on_dates(values: list[str], info: TensorInfo, where: Where) -> None:
             )
 
 
-def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
+def _bytes(value: Any, info: TensorInfo, where: Where, path: tuple[int, ...]) -> bytes:
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, bytes):  # of a file; JSON has none
@@ -234,9 +234,9 @@ def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
     if isinstance(value, bool) and info.booleans:
         return info.booleans[value].encode()
     if is_b64(value):
-        return decode_b64(value, where)
+        return decode_b64(value, where(path))
     raise BadRequestError(
-        f'{where}: expected a string or {{"b64": "..."}} ({info.shown!r} is string). Received: {show(value)}'
+        f'{where(path)}: expected a string or {{"b64": "..."}} ({info.shown!r} is string). Received: {show(value)}'
     )
 
 
@@ -260,13 +260,16 @@ def hint_at_base64(arrays: Arrays) -> str:
 
 
 def _leaves(values: Any, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
-    if len(path) > MOST_NESTED:
-        raise BadRequestError(f"lists are nested more than {MOST_NESTED} deep.")
-    if isinstance(values, list):
-        for index, value in enumerate(values):
-            yield from _leaves(value, (*path, index))
-    else:
+    if not isinstance(values, list):
         yield path, values
+        return
+    if len(path) >= MOST_NESTED:
+        raise BadRequestError(f"lists are nested more than {MOST_NESTED} deep.")
+    for index, value in enumerate(values):
+        if isinstance(value, list):
+            yield from _leaves(value, (*path, index))
+        else:
+            yield (*path, index), value
 
 
 def _raise_type(values: Any, info: TensorInfo, where: Where) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +20,7 @@ from serving.errors import BadRequestError
 from spec.pictures import may_hold_picture, too_large
 
 _FLOAT32 = np.dtype(np.float32)
-_MOST_MERGED_BYTES = 64 << 20
+_MOST_MERGED_BYTES = 16 << 20
 
 
 def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]) -> np.ndarray[Any, Any]:
@@ -38,21 +40,19 @@ def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]
     context = document.get("context", {})
     if not isinstance(context, dict):
         raise BadRequestError(f'"context" must be an object. Received: {show(context)}')
-    serialized, size = [], 0
-    for row, example in enumerate(examples):
-        serialized.append(_serialize(example, context, features, row))
-        size += len(serialized[-1]) if context else 0
-        insist_on_merged(size)
+    with contextlib.suppress(RecursionError):  # what is nested so deep is refused below
+        insist_on_merged(len(json.dumps(context)), len(examples))
+    serialized = [_serialize(example, context, features, row) for row, example in enumerate(examples)]
     array = np.empty(len(serialized), dtype=object)
     array[:] = serialized
     return array
 
 
-def insist_on_merged(size: int) -> None:
-    """Raises BadRequestError where examples would have too many bytes, once their common context is in each of them."""
-    if size > _MOST_MERGED_BYTES:
+def insist_on_merged(size: int, examples: int) -> None:
+    """Raises BadRequestError where a context of so many bytes would be much larger, once it is in each example."""
+    if examples > 1 and size * examples > _MOST_MERGED_BYTES:
         raise BadRequestError(
-            f"the examples have more than {_MOST_MERGED_BYTES:,} bytes with the context in each; send fewer at once."
+            f"a context of {size:,} bytes in {examples:,} examples makes more than {_MOST_MERGED_BYTES:,}; send fewer at once."
         )
 
 

@@ -16,7 +16,8 @@ MEDIA_TYPE = "multipart/form-data"
 _FILE_NAMES = ("image", "file")
 """What a part with a file may be called besides the input, where only one input takes bytes."""
 _DISPOSITION = "content-disposition"
-_MOST_HEAD_BYTES = 8192  # a name and a file's; to read one takes time that grows with its square
+_MOST_HEAD_BYTES = 8192
+_MOST_HEADER_CHARACTERS = 2048  # to read one takes time that grows with its square
 _MOST_REPEATED_BYTES = 16 << 20
 
 
@@ -98,6 +99,10 @@ def _disposition(head: bytes) -> tuple[str, bool]:
 
 def _said(find: Callable[[email.message.Message], Any], name: str, value: str) -> Any:
     """What is found in a header."""
+    if len(value) > _MOST_HEADER_CHARACTERS:
+        raise BadRequestError(
+            f"the form's {name} has {len(value):,} characters; at most {_MOST_HEADER_CHARACTERS:,}. Received: {value[:100]!r}"
+        )
     message = email.message.Message()
     try:
         message[name] = value

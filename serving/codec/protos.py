@@ -70,7 +70,7 @@ def examples_of(given: input_pb2.Input) -> np.ndarray[Any, Any]:
     if not examples:
         raise BadRequestError("input: at least one example is needed, in example_list or example_list_with_context.")
     if kind == "example_list_with_context":
-        insist_on_merged(given.example_list_with_context.context.ByteSize() * len(examples))
+        insist_on_merged(given.example_list_with_context.context.ByteSize(), len(examples))
         for example in examples:
             for name, feature in given.example_list_with_context.context.features.feature.items():
                 example.features.feature[name].CopyFrom(feature)

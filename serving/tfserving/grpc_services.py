@@ -31,6 +31,7 @@ from serving.http.aside import Aside
 from serving.inference.inference import METADATA, Call, Inference, Request, Work
 from serving.models.servable import CLASSIFY, REGRESS, Signature
 from serving.rpc.answered import Context, answered
+from serving.rpc.methods import Methods
 from serving.tfserving._status import SIGNATURE_DEF, signature_def_map, status_response
 
 _Response = TypeVar("_Response")
@@ -146,11 +147,11 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
         )
 
 
-def add_services(server: grpc.aio.Server, inference: Inference, aside: Aside) -> None:
+def add_services(methods: Methods, inference: Inference, aside: Aside) -> None:
     """Makes a server answer TF Serving's two services."""
     predictions = PredictionService(inference, aside)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(inference), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, methods)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(inference), methods)
 
 
 def _wanted(spec: model_pb2.ModelSpec) -> tuple[int | None, str | None]:

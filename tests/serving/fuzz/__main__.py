@@ -17,30 +17,28 @@ import traceback
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, settings
 
-from fuzz import codecs, wire
+from fuzz import codecs, lanes, properties, wire
 
-_PHASES = (Phase.explicit, Phase.generate, Phase.target, Phase.shrink)
+_HOW = settings(
+    deadline=None,
+    database=None,
+    phases=(Phase.generate, Phase.target, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+    report_multiple_bugs=False,
+)
+Searched = properties.Property | lanes.Scheduling
 
 
-def search(one: codecs.Property, number: int, examples: int) -> str:
+def search(one: Searched, number: int, examples: int) -> str:
     """What is found; empty: nothing."""
-    run = settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        phases=_PHASES,
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-        report_multiple_bugs=False,
-    )(seed(number)(given(one.given)(lambda value: one.holds(value))))
     try:
-        run()
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        return "".join(traceback.format_exception(error, limit=-4))[-4000:]
+        one.search(number, settings(_HOW, max_examples=examples))
+    except Exception as error:
+        said = "".join(traceback.format_exception(error, limit=-4))
+        return said if len(said) < 8000 else f"{said[:3000]} ... {said[-5000:]}"
     return ""
 
 
@@ -53,12 +51,12 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for server in wire.served(pathlib.Path(folder)):
-            every = [*codecs.PROPERTIES, *wire.properties(server)]
+            every: list[Searched] = [*codecs.PROPERTIES, lanes.Scheduling(), *wire.properties(server)]
             found = _rounds([one for one in every if options.only in one.name], options, server)
     return bool(found)
 
 
-def _rounds(left: list[codecs.Property], options: argparse.Namespace, server: wire.Wire) -> dict[str, str]:
+def _rounds(left: list[Searched], options: argparse.Namespace, server: wire.Wire) -> dict[str, str]:
     end, number, done = time.monotonic() + options.minutes * 60, options.seed, 0
     found: dict[str, str] = {}
     while time.monotonic() < end and left:

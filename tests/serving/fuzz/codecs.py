@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import tracemalloc
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from tensorflow_serving.apis import input_pb2
 
 from fuzz import values as sent
+from fuzz.properties import Property
 from serving.access.keys import _given
 from serving.codec.decoding import decode_columns, decode_rows, is_by_row, parse_json, rows_of
 from serving.codec.encoding import encode_columns
@@ -67,15 +67,6 @@ _INFER = {
     ],
     "outputs": [{"name": "y", "parameters": {"binary_data": True}}],
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Property:
-    """What is to hold of every value of a strategy."""
-
-    name: str
-    given: st.SearchStrategy[Any]
-    holds: Callable[[Any], None]
 
 
 PROPERTIES: list[Property] = []

@@ -175,7 +175,7 @@ def tensor_protos(draw: st.DrawFn) -> tensor_pb2.TensorProto:
         for value in draw(st.lists(named.get(field.name, numbers), min_size=count, max_size=count)):
             try:
                 getattr(proto, field.name).append(value)
-            except (TypeError, ValueError, OverflowError):
+            except (TypeError, ValueError, OverflowError, AttributeError):
                 break  # no value of the field's
     return proto
 
