@@ -1,4 +1,4 @@
-"""Whatever is sent, the server says in a line what is wrong with it, and answers the next good request; here a few seconds of the search.
+"""Whatever is sent, the server says in a line what is wrong with it, and answers the next good request: the search, in short.
 
 `python -m tests.serving.fuzz --minutes 60 --seed 1` searches for long. What it has found stands in the tests of what was mended.
 """

@@ -81,7 +81,7 @@ class Wire:
 
     def __init__(self, server: Server, key: str = "") -> None:
         self.server, self.key = server, key
-        self._channel = grpc.insecure_channel(f"127.0.0.1:{server.grpc}")
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{server.grpc}")
         self._kept: socket.socket | None = None
 
     def _head(self, line: str, headers: Sequence[tuple[str, str]]) -> bytes:
@@ -130,7 +130,7 @@ class Wire:
 
     def call(self, method: str, message: bytes, metadata: Sequence[tuple[str, str]] = ()) -> tuple[Any, Any]:
         """Code and details, or code and answer, of an RPC."""
-        rpc = self._channel.unary_unary(method)
+        rpc = self.channel.unary_unary(method)
         key = [("x-api-key", self.key)] if self.key else []
         try:
             return grpc.StatusCode.OK, rpc(message, timeout=_SECONDS, metadata=[*key, *metadata])
