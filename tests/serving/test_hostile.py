@@ -47,12 +47,12 @@ def form(head: str, content: bytes = b"1", content_type: str = "multipart/form-d
     [
         (b'{"inputs": ["' + b"x" * 30_000 + b'"' + b",1" * 3000 + b"]}", FLOAT, r"inputs\[0\]: expected a number"),
         (
-            b'{"inputs": [[' + b"1," * 3000 + b"1]" + b",1" * 3000 + b"]}",
+            b'{"inputs": [[[' + b"1," * 3000 + b"1]" + b",1" * 3000 + b"]]}",
             FLOAT,
             r"inputs\[0\]: expected a single value",
         ),
         (
-            b'{"inputs": [[' + b'"",' * 3000 + b'""]' + b',""' * 3000 + b"]}",
+            b'{"inputs": [[[' + b'"",' * 3000 + b'""]' + b',""' * 3000 + b"]]}",
             TEXT,
             r"inputs\[0\]: expected a single value",
         ),
@@ -103,7 +103,7 @@ def test_numbers_mean_the_same_with_a_nan_elsewhere(more: bytes) -> None:
 @pytest.mark.parametrize("hidden", [str(2**70), "[" * 300 + "]" * 300])
 def test_half_a_character_hides_behind_nothing(hidden: str) -> None:
     with pytest.raises(BadRequestError, match="not valid JSON"):
-        parse_json(f'{{"a": NaN, "b": {hidden}, "inputs": ["\\ud800"]}}'.encode())
+        parse_json(f'{{"inputs": ["\\ud800"], "a": NaN, "b": {hidden}}}'.encode())
 
 
 def test_whole_numbers_of_thousands_of_digits() -> None:
@@ -117,7 +117,7 @@ def test_whole_numbers_of_thousands_of_digits() -> None:
 
 def test_what_is_nested_deep_is_shown_without_being_read() -> None:
     value: Any = 1
-    for _ in range(950):
+    for _ in range(1000):
         value = [value]
     with pytest.raises(BadRequestError, match=r"parameters.label: must be a string"):
         text_parameter({"label": value}, "label")
