@@ -63,6 +63,16 @@ def add_commands(commands: Commands) -> None:
     command.add_argument("--reason", default="rolled back by hand", help="kept in the history")
     command.set_defaults(handler=_rollback)
 
+    command = actions.add_parser(
+        "sign",
+        help="sign where the labels point, once, after a first key or a restored store",
+        description="Signs a model's labels as they are, with the key that TRAINYARD_SIGNING_KEY names, once the releases that they "
+        "point at are verified. Look at them first: trainyard release list MODEL. Whoever moves a label with the key signs it "
+        "anyway.",
+    )
+    command.add_argument("model")
+    command.set_defaults(handler=_sign)
+
     command = actions.add_parser("history", help="who moved which label, when and why")
     command.add_argument("model")
     command.set_defaults(handler=_history)
@@ -79,7 +89,7 @@ def _add_model_and_version(command: argparse.ArgumentParser, optional: bool) -> 
 
 
 def _store() -> ModelStore:
-    return ModelStore(home.store_uri())
+    return ModelStore(home.store_uri(), memory=home.home())
 
 
 def _known(store: ModelStore, model: str) -> str:
@@ -202,6 +212,13 @@ def _promote(options: argparse.Namespace) -> int:
 def _rollback(options: argparse.Namespace) -> int:
     release = _store().rollback(options.model, to=options.to, reason=options.reason, actor=getpass.getuser())
     print(f"{options.model}: version {release.version} is stable again")
+    return exit_codes.OK
+
+
+def _sign(options: argparse.Namespace) -> int:
+    labels = _store().sign_labels(options.model)
+    said = ", ".join(f"{label} -> {version}" for label, version in labels.items())
+    print(f"{options.model}: signed {said}; servers that trust the key follow it within seconds")
     return exit_codes.OK
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import pathlib
+import sys
 from collections.abc import Iterator
 
 from cli import arguments, several
 from cli.arguments import Commands
 from model_store import StoreError
+from spec import environment as env
 from spec import exit_codes
 from spec.errors import InputError
 from spec.workload import WorkloadError
+
+_FILE_OPTIONS = ("keys", "format", "overwrite", "beam", "wait")
+_QUEUE_OPTIONS = ("consumers", "attempts", "drain", "allow")
 
 
 def add_commands(commands: Commands) -> None:
@@ -63,15 +68,27 @@ def _add_run(commands: Commands) -> None:
 def _add_predict(commands: Commands) -> None:
     command = commands.add_parser(
         "predict",
-        help="predict for raw files with a release (batch inference)",
-        description="Reads raw files by the columns that the release takes (the label may be there and is not read), and writes "
-        "a folder: predictions-*.parquet, failed.parquet (each row without a prediction, with the reason) and index.json.",
+        help="predict for raw files, or for the items of a queue, with a release (batch inference)",
+        description="--data: reads raw files by the columns that the release takes (the label may be there and is not read), and "
+        "writes a folder: predictions-*.parquet, failed.parquet (each row without a prediction, with the reason) and index.json.\n"
+        '--queue: takes items as they come, {"id": ..., "instances": [...]} or files of rows, and writes <id>.parquet for each, '
+        "once, though processes die. What cannot be answered is put aside with the reason (docs/guides/batch-inference.md).",
         epilog="examples:\n  trainyard predict taxi --data new_trips.csv --out predictions\n"
-        "  trainyard predict churn --data 's3://bucket/2026-11/*.parquet' --format parquet --keys customer_id --out out",
+        "  trainyard predict churn --data 's3://bucket/2026-11/*.parquet' --format parquet --keys customer_id --out out\n"
+        "  trainyard predict taxi --queue inbox/ --out results/ --drain                  # a folder; ends when it is empty\n"
+        "  trainyard predict taxi --queue 'redis://localhost:6379/0?stream=trips' --out s3://bucket/results --consumers 4",
     )
     command.add_argument("workload")
-    command.add_argument("--data", required=True, metavar="URI", help="a file, a folder, a glob pattern or a URL")
-    command.add_argument("--out", required=True, metavar="DIR", help="folder that appears when all is written")
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", metavar="URI", help="a file, a folder, a glob pattern or a URL")
+    source.add_argument(
+        "--queue",
+        metavar="URI",
+        help=f"a folder, or redis://host:6379/0?stream=NAME (trainyard:WORKLOAD; password in {env.QUEUE_PASSWORD})",
+    )
+    command.add_argument(
+        "--out", required=True, metavar="DIR", help="folder that appears when all is written; with --queue also a URL"
+    )
     command.add_argument("--release", default="stable", metavar="stable|canary|N", help="which release (stable)")
     command.add_argument(
         "--keys",
@@ -88,10 +105,28 @@ def _add_predict(commands: Commands) -> None:
     command.add_argument("--overwrite", action="store_true", help="replace predictions that are in DIR already")
     arguments.add_beam(command)
     arguments.add_json(command)
-    command.add_argument(
-        "--wait", type=arguments.wait, default=600, metavar="SECONDS", help="how long to wait for another (600)"
-    )
+    command.add_argument("--wait", type=arguments.wait, metavar="SECONDS", help="how long to wait for another (600)")
+    _add_queue_options(command)
     command.set_defaults(handler=_predict)
+
+
+def _add_queue_options(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("with --queue")
+    number = arguments.whole_number(1, 1000)
+    group.add_argument("--consumers", type=number, metavar="N", help="processes, each with the model in memory (1)")
+    group.add_argument(
+        "--attempts", type=number, metavar="N", help="how often an item is tried that kills its consumer, or fails (3)"
+    )
+    group.add_argument(
+        "--drain", action="store_true", help="end when the queue is empty; default: at SIGTERM or Ctrl-C"
+    )
+    group.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="folder or URL below which items may name files; repeat it for more. Default: items bring their rows along",
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -115,6 +150,42 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    _refuse_what_does_not_fit(options)
+    return _predict_queue(options) if options.queue is not None else _predict_files(options)
+
+
+def _refuse_what_does_not_fit(options: argparse.Namespace) -> None:
+    """Options of one source beside the other would be ignored in silence."""
+    other, names = ("--data", _FILE_OPTIONS) if options.queue is not None else ("--queue", _QUEUE_OPTIONS)
+    if given := [f"--{name}" for name in names if getattr(options, name) not in (None, False, (), [])]:
+        raise InputError(f"{', '.join(given)}: is for {other}. Leave it out.")
+
+
+def _predict_queue(options: argparse.Namespace) -> int:
+    from pipelines.queue.supervisor import QueueRequest, predict_from_queue
+
+    request = QueueRequest(
+        options.workload,
+        options.queue,
+        options.out,
+        options.release,
+        options.consumers or 1,
+        options.attempts or 3,
+        options.drain,
+        tuple(options.allow),
+    )
+    with _refusals_as_json(options):
+        result = predict_from_queue(
+            request, lambda line: print(line, file=sys.stderr if options.json else sys.stdout, flush=True)
+        )
+    if options.json:
+        print(result.to_json())
+    if result.error:
+        print(f"trainyard: {result.error}", file=sys.stderr)
+    return result.exit_code
+
+
+def _predict_files(options: argparse.Namespace) -> int:
     from cli.display import run_display
     from pipelines.predict import PredictRequest, predict
 
@@ -128,7 +199,7 @@ def _predict(options: argparse.Namespace) -> int:
         options.keys,
         options.format,
         options.overwrite,
-        options.wait,
+        600.0 if options.wait is None else options.wait,
         tuple(options.beam),
     )
     with _refusals_as_json(options):

@@ -170,11 +170,16 @@ def dismiss() -> None:
         _waiting.popitem()[1].close()
 
 
+def die_with(parent: int) -> bool:
+    """Has the kernel kill this process when its parent dies; whether the parent, a process id, still lives."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == parent  # else it died before we could ask to die with it
+
+
 def main(arguments: list[str]) -> int:
     """The child: import, wait, work once."""
     name, answer_file, parent = arguments[0], int(arguments[1]), int(arguments[2])
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we could ask to die with it
+    if not die_with(parent):
         return 1
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     module = importlib.import_module(name)

@@ -21,7 +21,8 @@ Example:
 from model_store._copies import Copies
 from model_store._errors import StoreError
 from model_store._folders import files_in
-from model_store._labels import CANARY, STABLE, HistoryEntry, Label
+from model_store._label_file import Label
+from model_store._labels import CANARY, STABLE, HistoryEntry
 from model_store._release import (
     CARD_FILE,
     KERAS_FILE,

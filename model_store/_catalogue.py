@@ -11,16 +11,17 @@ from collections.abc import Collection
 from model_store import _fetch, _folders
 from model_store._copies import Copies, own
 from model_store._errors import StoreError, reading
+from model_store._label_file import Label, LabelFile
 from model_store._labels import (
     STABLE,
     HistoryEntry,
-    Label,
     read_history,
     read_labels,
     rolled_back,
     stable_before,
     stable_by_rollback,
 )
+from model_store._memory import Memory
 from model_store._release import RELEASE_FILE, Release, parse_release, release_problems
 from model_store._signing import Keys
 from spec.errors import InputError
@@ -32,12 +33,18 @@ MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 class Catalogue:
     """The part of `ModelStore` that only reads."""
 
-    def __init__(self, uri: str | os.PathLike[str], keys: Keys | None = None) -> None:
+    def __init__(
+        self,
+        uri: str | os.PathLike[str],
+        keys: Keys | None = None,
+        memory: str | os.PathLike[str] | None = None,
+    ) -> None:
         try:
             self._files = open_files(os.fspath(uri))
         except InputError as error:
             raise StoreError(f"model store {error}") from None
         self._keys = Keys.from_environment() if keys is None else keys
+        self._label_file = LabelFile(self._keys, Memory(memory))
         self.uri = self._files.uri
 
     def exists(self) -> bool:
@@ -109,9 +116,10 @@ class Catalogue:
         """Label -> version and the share of requests it gets, read at once.
 
         Raises:
-            StoreError: labels.json is damaged; the message says how to mend it.
+            StoreError: labels.json is damaged or, where keys are trusted, is not signed by one or older than it was; the message says
+                how to mend it.
         """
-        return read_labels(self._files, model)
+        return dict(read_labels(self._files, model, self._label_file))
 
     def history(self, model: str) -> list[HistoryEntry]:
         """What happened to the model's releases, oldest first."""

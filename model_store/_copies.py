@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import tempfile
@@ -68,16 +67,20 @@ class Copies:
         return [self.folder / name for name in LocalFolder(self.folder).folders("") if name.startswith(_PREFIX)]
 
     def _found(self, release: Release, manifest: bytes) -> tuple[pathlib.Path, Hold] | None:
-        here = LocalFolder(self.folder)
         for folder in self._folders():
-            if (held := hold(folder)) is None:
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                same = here.read(f"{folder.name}/{RELEASE_FILE}") == manifest
-                if same and not _fetch.compare(here, folder.name, release, self._without):
+            if held := hold(folder):
+                if self._is_good(folder.name, release, manifest):
                     return folder, held
-            held.close()
+                held.close()
         return None
+
+    def _is_good(self, copy: str, release: Release, manifest: bytes) -> bool:
+        here = LocalFolder(self.folder)
+        try:
+            same = here.read(f"{copy}/{RELEASE_FILE}") == manifest
+        except OSError:
+            return False  # it is unfinished
+        return same and not _fetch.compare(here, copy, release, self._without)
 
     def _made(self, release: Release, manifest: bytes) -> tuple[pathlib.Path, Hold]:
         folder, held = self._new(release)

@@ -44,13 +44,14 @@ def writing(doing: str) -> Iterator[None]:
         raise StoreError(str(error)) from error
 
 
-def from_os_error(error: OSError, doing: str) -> StoreError:
-    """The one line for a failed read or write, with the remedy for the usual causes."""
+def from_os_error(
+    error: OSError,
+    doing: str,
+    full: str = "nothing was published and the unfinished copy is removed. Free some space, or point TRAINYARD_STORE at a larger disk",
+) -> StoreError:
+    """The one line for a failed read or write, with the remedy for the usual causes; `full` is what to say of a full disk."""
     if error.errno in _NO_SPACE:
-        return StoreError(
-            f"no space left on the device while {doing}; nothing was published and the unfinished copy is removed. "
-            "Free some space, or point TRAINYARD_STORE at a larger disk."
-        )
+        return StoreError(f"no space left on the device while {doing}; {full}.")
     where = f" ({error.filename})" if error.filename else ""
     reason = error.strerror or str(error) or type(error).__name__
     return StoreError(f"{reason} while {doing}{where}. Check that the store exists and that you may write to it.")

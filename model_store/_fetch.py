@@ -13,6 +13,7 @@ from model_store._errors import StoreError, from_os_error
 from model_store._release import RELEASE_FILE, Release
 from storage import Files
 
+_FULL = "the unfinished copy is removed. Free some space, or name a folder on a larger disk"
 _NO_FILE = frozenset({errno.ELOOP, errno.EINVAL})
 
 
@@ -49,7 +50,7 @@ def copy(files: Files, release: Release, manifest: bytes, target: pathlib.Path, 
         (target / RELEASE_FILE).write_bytes(manifest)
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
-        raise from_os_error(error, f"fetching {release.uri} to {target}") from error
+        raise from_os_error(error, f"fetching {release.uri} to {target}", _FULL) from error
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise

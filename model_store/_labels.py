@@ -1,8 +1,6 @@
-"""Labels (`labels.json`) and what happened to them (`history.jsonl`).
+"""Labels and what happened to them (`history.jsonl`).
 
-A label is written as its version, `{"stable": 3}`; one that gets a share of the requests that name no version as
-`{"canary": {"version": 4, "share": 0.05}}`. The history calls a change of the share `share <label>`, and the removal of
-a label from a bad version `withdraw <label>`.
+The history calls a change of a label's share `share <label>`, and the removal of a label from a bad version `withdraw <label>`.
 """
 
 from __future__ import annotations
@@ -11,10 +9,10 @@ import dataclasses
 import datetime
 import functools
 import json
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
-from model_store._errors import StoreError, reading
+from model_store._errors import reading
+from model_store._label_file import Label, LabelFile, Labelling
 from storage import Files
 
 _LABELS, _HISTORY = "labels.json", "history.jsonl"
@@ -54,27 +52,20 @@ class HistoryEntry:
     actor: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Label:
-    """Where a label points.
-
-    Attributes:
-        share: of the requests that name neither version nor label, how many the version answers (0 to 1). The stable
-            version answers the rest.
-    """
-
-    version: int
-    share: float = 0.0
-
-
-def read_labels(files: Files, model: str) -> dict[str, Label]:
+def read_labels(files: Files, model: str, file: LabelFile) -> Mapping[str, Label]:
     """What the labels point at, by label; empty when none was ever set."""
     uri = f"{files.uri}/{model}/{_LABELS}"
     try:
         with reading(uri):
-            return _labels(files.read(f"{model}/{_LABELS}"), uri)
+            text = files.read(f"{model}/{_LABELS}")
     except FileNotFoundError:
         return {}
+    return file.parse(text, uri, model).labels
+
+
+def remove_labels(files: Files, model: str) -> None:
+    """Removes all labels of a model that is about to go."""
+    files.remove_file(f"{model}/{_LABELS}")
 
 
 def read_history(files: Files, model: str) -> list[HistoryEntry]:
@@ -93,41 +84,50 @@ class Change:
         history: as it was read.
     """
 
-    def __init__(self, files: Files, model: str) -> None:
-        self._files, self._model = files, model
+    def __init__(self, files: Files, model: str, file: LabelFile) -> None:
+        self._files, self._model, self._file = files, model, file
         self._history, self._history_version = self._read(_HISTORY)
         self.history = _entries(self._history)
         self._noted = b""
 
     @functools.cached_property
     def labels(self) -> dict[str, Label]:
-        """To change in place. Raises StoreError: labels.json is damaged."""
+        """To change in place. Raises StoreError: labels.json cannot be followed."""
         text, self._labels_version = self._read(_LABELS)
-        labels = {} if self._labels_version is None else _labels(text, f"{self._files.uri}/{self._model}/{_LABELS}")
-        self._labels_before = dict(labels)
-        return labels
+        self._before = Labelling()
+        if self._labels_version is not None:
+            self._before = self._file.parse(text, self._labels_uri, self._model)
+        return dict(self._before.labels)
 
     def note(self, action: str, version: int | None, previous: int | None, reason: str, actor: str) -> None:
         """Adds to the history."""
         entry = HistoryEntry(now(), action, version, previous, reason, actor)
         self._noted += json.dumps(dataclasses.asdict(entry)).encode() + b"\n"
 
-    def commit(self) -> None:
+    def commit(self, anyhow: bool = False) -> None:
         """Writes what changed, the history first: a process that lost the lock finds the other's entry there and stops.
+
+        Args:
+            anyhow: the labels, too, though they are what they were.
 
         Raises:
             Conflict: another process changed them.
+            StoreError: the labels are signed, and we have no key.
         """
+        labels = b""
+        if anyhow or ("labels" in self.__dict__ and self.labels != self._before.labels):
+            labels = self._file.render(self.labels, self._before, self._labels_uri, self._model)
         if self._noted:
             # A line that a crash cut short stays on a line of its own.
             between = b"\n" if self._history[-1:] not in (b"", b"\n") else b""
             text = self._history + between + self._noted
             self._files.swap(f"{self._model}/{_HISTORY}", text, self._history_version)
-        if "labels" in self.__dict__ and self.labels != self._labels_before:
-            # Without a share a label is a plain number, as it was before there were shares: older readers understand it.
-            said = {n: dataclasses.asdict(one) if one.share else one.version for n, one in self.labels.items()}
-            text = (json.dumps(said, sort_keys=True) + "\n").encode()
-            self._files.swap(f"{self._model}/{_LABELS}", text, self._labels_version)
+        if labels:
+            self._files.swap(f"{self._model}/{_LABELS}", labels, self._labels_version)
+
+    @property
+    def _labels_uri(self) -> str:
+        return f"{self._files.uri}/{self._model}/{_LABELS}"
 
     def _read(self, name: str) -> tuple[bytes, str | None]:
         with reading(f"{self._files.uri}/{self._model}/{name}"):
@@ -137,25 +137,6 @@ class Change:
 def now() -> str:
     """ISO 8601, in UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-
-
-def _labels(text: bytes, uri: str) -> dict[str, Label]:
-    try:
-        return {str(label): _label(said) for label, said in sorted(json.loads(text).items())}
-    except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
-        why = "it is empty" if not text.strip() else str(error)
-        raise StoreError(
-            f'{uri} is damaged ({why}). Write it anew as {{"stable": <version>}}; history.jsonl beside it says which.'
-        ) from None
-
-
-def _label(said: Any) -> Label:
-    version, share = (said["version"], said["share"]) if isinstance(said, dict) else (said, 0.0)
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ValueError(f"a version is a whole number from 1 on. Received: {version!r}")
-    if not isinstance(share, (int, float)) or not 0 <= share <= 1:
-        raise ValueError(f"a share lies between 0 and 1. Received: {share!r}")
-    return Label(version, float(share))
 
 
 def _entries(lines: bytes) -> list[HistoryEntry]:

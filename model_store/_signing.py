@@ -1,4 +1,4 @@
-"""Signatures of releases (Ed25519): who published a release, where digests only say that it is whole."""
+"""Signatures of releases and labels (Ed25519): who said so, where digests only say that a file is whole."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 _ALGORITHM = "ed25519"
-# What is signed begins with its kind, so that a signature made for anything else never fits a release.
-_CONTEXT = b"trainyard release 1\n"
+# What is signed begins with its kind, so that a signature made for anything else never fits.
+RELEASE, LABELS = b"trainyard release 1\n", b"trainyard labels 1\n"
 _END = b"-----END PUBLIC KEY-----"
 _MAKE = "Make one with: openssl genpkey -algorithm ed25519 -out signing.pem && openssl pkey -in signing.pem -pubout"
 
 
 @dataclasses.dataclass(frozen=True)
 class Keys:
-    """What a process signs releases with, and which signatures it trusts.
+    """What a process signs releases and labels with, and which signatures it trusts.
 
     Attributes:
-        private: signs what is published; None: releases are published without a signature.
-        trusted: key id -> public key. Unless empty, a release that none of them signed is refused.
+        private: signs what is published, and where labels point; None: nothing is signed.
+        trusted: key id -> public key. Unless empty, a release that none of them signed is refused, and so are such labels.
     """
 
     private: Ed25519PrivateKey | None = None
@@ -45,15 +45,23 @@ class Keys:
         signing, public = os.environ.get(env.SIGNING_KEY), os.environ.get(env.PUBLIC_KEYS)
         return cls(_private(signing) if signing else None, _public(public) if public else {})
 
-    def sign(self, message: str) -> dict[str, str] | None:
-        """The signature of a release's canonical text; None without a private key."""
+    @property
+    def public_pem(self) -> str:
+        """The trusted keys as PEM, as TRAINYARD_PUBLIC_KEYS takes them; empty without any."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        form = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return "".join(key.public_bytes(*form).decode() for _, key in sorted(self.trusted.items()))
+
+    def sign(self, message: str, kind: bytes = RELEASE) -> dict[str, str] | None:
+        """The signature of a canonical text; None without a private key."""
         if self.private is None:
             return None
-        value = base64.b64encode(self.private.sign(_CONTEXT + message.encode())).decode()
+        value = base64.b64encode(self.private.sign(kind + message.encode())).decode()
         return {"algorithm": _ALGORITHM, "key": key_id(self.private.public_key()), "value": value}
 
-    def problem(self, message: str, signature: Any) -> str | None:
-        """Why a release is not to be trusted, in words; None if it is, or if no key is configured."""
+    def problem(self, message: str, signature: Any, kind: bytes = RELEASE) -> str | None:
+        """Why a text is not to be trusted, in words; None if it is, or if no key is configured."""
         if not self.trusted:
             return None
         from cryptography.exceptions import InvalidSignature
@@ -67,7 +75,7 @@ class Keys:
         if key is None:
             return f"it is signed by a key that is not trusted, {signature.get('key')!r:.40}. {known}"
         try:
-            key.verify(base64.b64decode(str(signature.get("value")), validate=True), _CONTEXT + message.encode())
+            key.verify(base64.b64decode(str(signature.get("value")), validate=True), kind + message.encode())
         except (InvalidSignature, ValueError):
             return f"its signature by key {signature['key']} does not fit: it was changed after signing"
         return None

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from model_store import _folders
 from model_store._catalogue import MODEL_NAME, Catalogue
 from model_store._errors import StoreError, writing
+from model_store._label_file import Label, LabelFile
 from model_store._labels import (
     CANARY,
     DELETE,
@@ -24,10 +25,13 @@ from model_store._labels import (
     STABLE,
     WITHDRAW,
     Change,
-    Label,
     now,
+    remove_labels,
 )
+from model_store._memory import Memory
 from model_store._release import RELEASE_FILE, Release, ReleaseDraft, seal_release
+from model_store._signing import Keys
+from spec import environment as env
 from storage import StillHeld
 
 _log = logging.getLogger(__name__)
@@ -44,6 +48,7 @@ class ModelStore(Catalogue):
     Args:
         uri: a path, or a URL that fsspec can read and write, e.g. `s3://bucket/models`.
         keys: what to sign with and whom to trust; default: as TRAINYARD_SIGNING_KEY and TRAINYARD_PUBLIC_KEYS say.
+        memory: folder of ours that says which signed labels were seen, so that earlier ones are refused; default: this process knows.
 
     Raises:
         StoreError: nothing can read such a URL, or a key cannot be used.
@@ -156,6 +161,30 @@ class ModelStore(Catalogue):
                 change.note(f"{WITHDRAW} {name}", None, version, reason, actor)
         return pointing
 
+    def sign_labels(self, model: str) -> dict[str, int]:
+        """Signs a model's labels as they are, once the releases that they point at are verified.
+
+        Needed once, for labels of the time before there was a key, and after labels.json was restored from a copy.
+
+        Returns:
+            What was signed: label -> version.
+
+        Raises:
+            StoreError: there is no key to sign with, no label, or a release that is not intact.
+        """
+        if self._keys.private is None:
+            raise StoreError(f"there is no key to sign with. Name its file in {env.SIGNING_KEY}.")
+        unverified = LabelFile(Keys(self._keys.private), Memory())
+        with writing(f"signing the labels of {model} in {self.uri}"), self._lock(model) as still_held:
+            change = Change(self._files, model, unverified)
+            if not change.labels:
+                raise self._unknown(model, "label")
+            for version in sorted({label.version for label in change.labels.values()}):
+                self._insist_intact(model, version)
+            still_held()
+            change.commit(anyhow=True)
+        return {name: label.version for name, label in change.labels.items()}
+
     def promote(self, model: str, version: int, *, reason: str, actor: str) -> Release:
         """Verifies a release and makes it stable; the canary label goes if it pointed there.
 
@@ -195,7 +224,7 @@ class ModelStore(Catalogue):
             if labels or version == self.stable_before(model):
                 why = f"is labelled {labels[0]}" if labels else "is the release to roll back to"
                 raise StoreError(f"{model} version {version} {why}; it is not deleted. Move the label first.")
-            change = Change(self._files, model)
+            change = self._change(model)
             change.note(DELETE, version, None, reason, actor)
             still_held()
             change.commit()
@@ -218,10 +247,8 @@ class ModelStore(Catalogue):
         if model not in self.models():
             raise self._unknown(model, "release")
         with writing(f"deleting {model} from {self.uri}"), self._lock(model) as still_held:
-            change = Change(self._files, model)
-            change.labels.clear()
             still_held()
-            change.commit()
+            remove_labels(self._files, model)
             self._files.remove(model)
 
     def _make_stable(self, model: str, version: int, action: str, reason: str, actor: str) -> Release:
@@ -242,10 +269,13 @@ class ModelStore(Catalogue):
     def _changing(self, model: str) -> Iterator[Change]:
         """Labels and history, read under the lock and written if the body changed them."""
         with writing(f"labelling {model} in {self.uri}"), self._lock(model) as still_held:
-            change = Change(self._files, model)
+            change = self._change(model)
             yield change
             still_held()
             change.commit()
+
+    def _change(self, model: str) -> Change:
+        return Change(self._files, model, self._label_file)
 
     def _lock(self, model: str) -> AbstractContextManager[StillHeld]:
         return self._files.lock(f"{model}/.lock")
@@ -254,7 +284,7 @@ class ModelStore(Catalogue):
         """Adds a publication to the history once; the next publish adds it if this one could not."""
         model, version = release.model, release.version
         try:
-            change = Change(self._files, model)
+            change = self._change(model)
             if all((entry.action, entry.version) != (PUBLISH, version) for entry in change.history):
                 change.note(PUBLISH, version, None, f"run {release.run_id}", release.pipeline)
                 change.commit()

@@ -6,9 +6,10 @@ import argparse
 import os
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from serving._machine import most_workers
+from serving.images.urls import is_prefix
 from spec import environment as env
 
 _DESCRIPTION = """\
@@ -94,6 +95,14 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="largest request, in MiB (default %(default)s)",
     )
     add(
+        "--image-urls",
+        action="append",
+        type=_image_prefix,
+        default=[],
+        metavar="PREFIX",
+        help='fetch images of requests, {"url": ...}, below this, e.g. s3://bucket/images/; may be repeated (default: none)',
+    )
+    add(
         "--silence-seconds",
         type=_positive,
         default=10.0,
@@ -123,17 +132,26 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--max-batch-size",
-        type=_count,
-        default=32,
-        metavar="ROWS",
-        help="rows of several requests that run together; 1: each request on its own (default %(default)s)",
+        type=_of_model(_count),
+        action="append",
+        default=[("", 32)],
+        metavar="[MODEL=]ROWS",
+        help="rows of several requests that run together, of all models or of one; 1: each request on its own (default 32)",
     )
     add(
         "--batch-timeout-micros",
-        type=_whole,
-        default=0,
-        metavar="US",
-        help="how long a batch waits for more requests, in microseconds (default %(default)s: it takes those that wait)",
+        type=_of_model(_whole),
+        action="append",
+        default=[("", 0)],
+        metavar="[MODEL=]US",
+        help="how long a batch waits for more requests, in microseconds (default 0: it takes those that wait already)",
+    )
+    add(
+        "--max-rows",
+        type=_count,
+        default=16_384,
+        metavar="N",
+        help="rows of a request; one with more gets 400 (default %(default)s)",
     )
     add(
         "--workers",
@@ -254,6 +272,14 @@ def _port(text: str) -> int:
     return number
 
 
+def _image_prefix(text: str) -> str:
+    if not is_prefix(text):
+        raise argparse.ArgumentTypeError(
+            f"expected s3://bucket/ or https://host/, with whole folders after it and a / at the end. Received: {text}"
+        )
+    return text
+
+
 def _fraction(text: str) -> float:
     number = float(text)
     if not 0 <= number <= 1:
@@ -274,6 +300,14 @@ def _at_least_zero(text: str) -> float:
 
 def _whole(text: str) -> int:
     return _count(text) if int(text) else 0
+
+
+def _of_model(number: Callable[[str], int]) -> Callable[[str], tuple[str, int]]:
+    def parse(text: str) -> tuple[str, int]:
+        model, _, value = text.rpartition("=")
+        return model, number(value)
+
+    return parse
 
 
 def _count(text: str) -> int:

@@ -10,7 +10,7 @@ import pathlib
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import grpc
@@ -30,15 +30,18 @@ from serving.http.aside import Aside
 from serving.http.bodies import Bodies
 from serving.http.connections import Connections, raise_file_limit
 from serving.http.platform import PlatformApi
+from serving.images.fetching import Images
 from serving.inference.inference import Inference
 from serving.inference.record import RecordOptions, RequestRecord
 from serving.metrics import Metrics
 from serving.metrics.monitored import Monitored
+from serving.models.batching import Batching, PerModel
 from serving.models.lane import LaneOptions
 from serving.models.manager import ModelManager
 from serving.models.source import Source, StoreSource
 from serving.open_inference import grpc_service
 from serving.open_inference.rest import OpenInferenceApi
+from serving.openapi.api import OpenApi
 from serving.rpc.health import SERVICE as HEALTH
 from serving.rpc.health import add_health
 from serving.tfserving.grpc_services import SERVICES as TF_SERVING
@@ -116,7 +119,7 @@ class Alone:
     shared: pathlib.Path | None = None
 
     def __init__(self, options: argparse.Namespace, ready: Callable[[], None]) -> None:
-        self.source: Source = StoreSource(ModelStore(options.store), options.cache)
+        self.source: Source = StoreSource(ModelStore(options.store, memory=options.cache), options.cache)
         self.grpc_port, self.poll_seconds = options.grpc_port, options.poll_seconds
         self._options, self._ready = options, ready
 
@@ -151,7 +154,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, host: Host
     tracing.start("trainyard-serving")
     metrics = Metrics()
     access = Access(options, metrics, host.shared)
-    manager = ModelManager(host.source, options.model, metrics, _lane_options(options))
+    manager = ModelManager(host.source, options.model, metrics, _batching(options))
     record = _open_record(options, metrics)
     inference = Inference(manager, metrics, options.canary_seconds, record)
     aside = Aside(_ASIDE_THREADS)
@@ -193,19 +196,31 @@ async def serve(options: argparse.Namespace, listener: socket.socket, host: Host
 
 def _application(options: argparse.Namespace, metrics: Metrics, inference: Inference, aside: Aside) -> Application:
     bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
-    tf_serving, open_inference = TfServingApi(inference, bodies, aside), OpenInferenceApi(inference, bodies, aside)
-    routes = [*PlatformApi(inference).routes, *tf_serving.routes, *open_inference.routes]
+    images = Images(options.image_urls, int(options.max_request_mb * MIB))
+    tf_serving = TfServingApi(inference, bodies, aside, images)
+    open_inference = OpenInferenceApi(inference, bodies, aside)
+    routes = [
+        *PlatformApi(inference).routes,
+        *tf_serving.routes,
+        *open_inference.routes,
+        *OpenApi(inference.manager).routes,
+    ]
     return Application(routes, BELOW, tf_serving.models)
 
 
-def _lane_options(options: argparse.Namespace) -> LaneOptions:
-    return LaneOptions(
-        options.threads,
-        options.max_batch_size,
-        options.batch_timeout_micros,
-        options.max_in_flight,
-        options.queue_seconds,
+def _batching(options: argparse.Namespace) -> Batching:
+    lane = LaneOptions(
+        threads=options.threads,
+        max_in_flight=options.max_in_flight,
+        seconds=options.queue_seconds,
+        max_rows=options.max_rows,
     )
+    return Batching(lane, _per_model(options.max_batch_size), _per_model(options.batch_timeout_micros))
+
+
+def _per_model(given: Sequence[tuple[str, int]]) -> PerModel:
+    by_model = dict(given)
+    return PerModel(by_model.pop(""), by_model)
 
 
 def _grpc_server(

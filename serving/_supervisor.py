@@ -72,7 +72,7 @@ class _Supervisor:
             for number in range(1, options.workers + 1)
         ]
         self._store_failures = Metrics().store_failures
-        source = StoreSource(ModelStore(options.store), options.cache)
+        source = StoreSource(ModelStore(options.store, memory=options.cache), options.cache)
         self._stager = Stager(source, options.model, self._store_failures.inc)
         self._following: Following | None = None
         self._loop = asyncio.get_running_loop()

@@ -47,12 +47,14 @@ RECORD = "TRAINYARD_RECORD"
 """Folder of the model server's request record, for shadow comparisons, skew and live metrics. Default: nothing is recorded."""
 RECORD_RATE = "TRAINYARD_RECORD_RATE"
 """Share of the requests that is recorded, where the server's `--record-rate` does not say. Default: 0.1."""
+QUEUE_PASSWORD = "TRAINYARD_QUEUE_PASSWORD"  # noqa: S105
+"""Password of the Redis server that `trainyard predict --queue` asks."""
 API_KEYS = "TRAINYARD_API_KEYS"
 """File of API keys that `trainyard keys` writes (else `api-keys.json` in the home) and the model server asks for (else none)."""
 SIGNING_KEY = "TRAINYARD_SIGNING_KEY"
-"""File of the private key that releases are signed with."""
+"""File, or text, of the private key that releases and their labels are signed with."""
 PUBLIC_KEYS = "TRAINYARD_PUBLIC_KEYS"
-"""File of public keys, by one of which a release has to be signed."""
+"""File, or text, of public keys, by one of which releases and their labels have to be signed."""
 
 # Airflow.
 DAG_WORKLOADS = "TRAINYARD_DAG_WORKLOADS"

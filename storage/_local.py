@@ -20,6 +20,9 @@ import tenacity
 from storage._errors import Busy, Conflict
 from storage._files import CHUNK, LOCK_SECONDS, StillHeld
 
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+"""What file systems without hard links say, such as FAT's and many of FUSE's."""
+
 
 @contextlib.contextmanager
 def exclusive(path: pathlib.Path, wait_s: float = LOCK_SECONDS) -> Iterator[IO[str]]:
@@ -120,19 +123,35 @@ class LocalFolder:
         _sync_folder(target.parent)
 
     def swap(self, path: str, data: bytes, version: str | None) -> str:
-        """Where there was nothing, a reader may see the new file while it grows."""
         target = self._root / path
         if version is None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as file:
-                file.write(data)
-                _sync(file)
+            self._create(target, data)
         else:
             with exclusive(target.with_name(".swapping")):
                 if self.read_version(path)[1] != version:
                     raise Conflict(errno.EEXIST, "is no longer what was read", str(target))
                 self.write(path, data)
         return hashlib.sha256(data).hexdigest()
+
+    def _create(self, target: pathlib.Path, data: bytes) -> None:
+        """Writes a file that is not there yet, whole or not at all: unlike a rename, a link never replaces one."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        try:
+            with aside.open("xb") as file:
+                file.write(data)
+                _sync(file)
+            try:
+                target.hardlink_to(aside)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                with target.open("xb") as file:  # a reader may see it while it grows
+                    file.write(data)
+                    _sync(file)
+        finally:
+            aside.unlink(missing_ok=True)
+        _sync_folder(target.parent)
 
     def rename(self, folder: str, target: str) -> None:
         for name, _, _ in os.walk(self._root / folder):

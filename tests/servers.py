@@ -204,3 +204,39 @@ def s3(s3_environment: dict[str, str]) -> Iterator[str]:
     """URL of an empty bucket; this process and its children reach it."""
     with reach_s3(s3_environment) as bucket:
         yield bucket
+
+
+class Redis:
+    """A Redis server, with a password, that can be taken away and brought back with what it held."""
+
+    def __init__(self, folder: pathlib.Path, program: str) -> None:
+        self.port = free_port()
+        settings = f"bind 127.0.0.1\nport {self.port}\nrequirepass {PASSWORD}\nappendonly yes\nappendfsync everysec\ndir {folder}\n"
+        (folder / "redis.conf").write_text(settings)
+        self._command = [program, str(folder / "redis.conf")]
+        self.start()
+
+    def uri(self, stream: str) -> str:
+        """Without the password: that is PASSWORD."""
+        return f"redis://127.0.0.1:{self.port}/0?stream={stream}"
+
+    def start(self) -> None:
+        self._server = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for_port(self.port, self._server)
+
+    def stop(self) -> None:
+        self._server.kill()
+        self._server.wait()
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[Redis]:
+    """A fresh Redis in a temporary folder; skips the test where it is not installed."""
+    if not (program := shutil.which("redis-server")):
+        pytest.skip("Redis is not installed (Debian: apt install redis-server)")
+    with tempfile.TemporaryDirectory(prefix="trainyard-redis-") as folder:
+        server = Redis(pathlib.Path(folder), program)
+        try:
+            yield server
+        finally:
+            server.stop()

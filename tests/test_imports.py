@@ -57,6 +57,8 @@ FORBIDDEN = {
     **dict.fromkeys(("spec", "tracing", "storage", "landing", "model_store", "components.progress"), _HEAVY),
     # Every command's parser is built with these loaded, and a pod that refuses its input loads no TFX for it.
     "pipelines.housekeeping": ("tensorflow", "tfx"),
+    # A consumer loads TensorFlow, and none of them TFX; a supervisor waits without either.
+    "pipelines.queue": ("tfx", "tensorflow"),
     **dict.fromkeys((f"pipelines.metadata.{name}" for name in ("attempts", "connecting", "deleting")), ("tfx",)),
     # A node's pod never builds a pipeline; a cluster's files are read before TFX's seconds of imports.
     "pipelines.runners.kubeflow": ("kfp", "kubernetes"),

@@ -54,8 +54,7 @@ class Output:
             identity = [pa.array(names), pa.array(np.ones(count, np.int64))]
         else:
             identity = [pa.array([file]).take(pa.array(np.zeros(count, np.int64))), pa.array(rows.numbers)]
-        predicted = [_column(answers[name], kind) for name, kind in self._model.kind.prediction_types().items()]
-        arrays = [*identity, *predicted, pa.array(np.full(count, self._version))]
+        arrays = [*identity, *answer_columns(self._model, answers), pa.array(np.full(count, self._version))]
         self._predictions.write(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
     def failed(self, file: str, bad: Sequence[BadRow], names: Sequence[str] | None = None) -> None:
@@ -97,6 +96,11 @@ class Output:
         self._predictions.__exit__(kind, error, trace)
         if kind is None and self._predictions.rows != self.total_predicted:
             raise RuntimeError(f"{self.total_predicted} rows were predicted and {self._predictions.rows} written")
+
+
+def answer_columns(model: ServedModel, answers: Answers) -> list[pa.Array]:
+    """What a model answered as the columns of `prediction_types`, in their order."""
+    return [_column(answers[name], kind) for name, kind in model.kind.prediction_types().items()]
 
 
 def _column(values: np.ndarray, kind: pa.DataType) -> pa.Array:

@@ -17,8 +17,9 @@ from dags.deployment.answers import Answers, ask
 from dags.deployment.errors import DeploymentRefused
 from dags.deployment.kubernetes import Kubernetes
 from dags.deployment.limits import Traffic
-from dags.deployment.target import CANARY, Say, open_store
+from dags.deployment.target import CANARY, Say, open_store, public_keys
 from dags.deployment.traffic import Window
+from spec import environment as env
 from spec.workload import KServe
 
 LOAD_TIMEOUT_S = 280.0
@@ -123,7 +124,11 @@ class InferenceService:
 
     def _predictor(self, version: int) -> dict[str, Any]:
         model: dict[str, Any] = {"modelFormat": {"name": "tensorflow"}, "storageUri": self._storage_uri(version)}
-        return model | ({"runtime": self._settings.runtime} if self._settings.runtime else {})
+        if self._settings.runtime:
+            model["runtime"] = self._settings.runtime
+        if keys := public_keys():
+            model["env"] = [{"name": env.PUBLIC_KEYS, "value": keys}]
+        return model
 
     def _storage_uri(self, version: int) -> str:
         root = (self._settings.storage or open_store().uri).rstrip("/")

@@ -61,7 +61,14 @@ class Target(Protocol):
 def open_store() -> ModelStore:
     from model_store import ModelStore
 
-    return ModelStore(home.store_uri())
+    return ModelStore(home.store_uri(), memory=home.home())
+
+
+def public_keys() -> str:
+    """The keys by one of which a release has to be signed, as PEM; empty where none are configured."""
+    from model_store import Keys
+
+    return Keys.from_environment().public_pem
 
 
 def server_url() -> str:

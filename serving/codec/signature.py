@@ -104,13 +104,30 @@ class TensorInfo:
         )
 
 
-def read_description(folder: pathlib.Path) -> tuple[dict[str, Feature], tuple[str, ...]]:
-    """The raw features of an exported model and its classes, in the order of its probabilities; empty for one that is not ours."""
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What Trainyard says of a model that it has exported; empty of one that it has not.
+
+    Attributes:
+        features: its raw features, by column.
+        classes: in the order of its probabilities.
+        rows_at_once: how many rows take little memory, where the model makes much of a row, as of a JPEG; 0: any number.
+    """
+
+    features: Mapping[str, Feature] = dataclasses.field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    rows_at_once: int = 0
+
+
+def read_description(folder: pathlib.Path) -> Description:
+    """The description beside a SavedModel."""
     try:
         raw: Mapping[str, Any] = json.loads((folder / FEATURES_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}, ()
-    return _features(raw.get("features", {})), tuple(raw.get("classes", ()))
+        return Description()
+    return Description(
+        _features(raw.get("features", {})), tuple(raw.get("classes", ())), int(raw.get("rows_at_once", 0))
+    )
 
 
 def _features(raw: Mapping[str, Any]) -> dict[str, Feature]:

@@ -61,6 +61,10 @@ class Call:
         """Decodes rows of JSON and runs a signature on them."""
         return self._answered(signature, await self.servable.answer_rows(signature, instances, self._wait))
 
+    async def explain_rows(self, explainer: Signature, instances: list[Any]) -> Part:
+        """What moved the answers to rows of JSON; they are neither counted nor recorded, for the answers were."""
+        return await self.servable.answer_rows(explainer, instances, self._wait)
+
     async def classify(
         self, signature: Signature, examples: np.ndarray[Any, Any]
     ) -> tuple[np.ndarray[Any, Any] | None, np.ndarray[Any, Any]]:

@@ -60,21 +60,24 @@ class Part:
         """Of the answer."""
         return self.batch.row_bytes * (self.end - self.start)
 
-    def encode(self, classes: Sequence[str] = ()) -> bytes:
+    def encode(self, classes: Sequence[str] = (), explanations: Sequence[Any] = ()) -> bytes:
         """The answer to a predict request in row form.
 
         Args:
             classes: those of the model, for an answer that says by name how probable each of them is; empty: one without.
+            explanations: of each row, to stand in its answer; empty: none do.
 
         Raises:
             BadRequestError: the outputs do not have a row for each instance, or no probabilities for the classes.
         """
         listed = self.batch.listed[self.start : self.end]
-        if classes:
-            named = by_class(self.outputs, classes)
-            (single, *others) = self.batch.outputs
-            listed = [row if others else {single: row} for row in listed]
-            listed = [{**row, "classes": one} for row, one in zip(listed, named, strict=True)]
+        added = {"classes": by_class(self.outputs, classes)} if classes else {}
+        if explanations:
+            added["explanation"] = list(explanations)
+        if added and len(self.batch.outputs) == 1:
+            listed = [{name: row} for name in self.batch.outputs for row in listed]
+        for name, values in added.items():
+            listed = [{**row, name: one} for row, one in zip(listed, values, strict=True)]
         return encode_rows(listed, self.batch.finite)
 
     def _of(self, arrays: Arrays) -> Arrays:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
-from serving.errors import BusyError
+from serving.errors import BadRequestError, BusyError
 
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
@@ -36,6 +36,9 @@ class LaneOptions:
             is free, so that who asks alone never waits.
         max_in_flight: requests that run or wait; more are refused.
         seconds: how long a request may wait for a thread.
+        max_rows: rows of a request.
+        batches_foreign: whether requests are put together for a SavedModel that is not Trainyard's: whether the first axis of such a
+            one is the batch is not known, unless somebody says so.
     """
 
     threads: int = 2
@@ -43,6 +46,8 @@ class LaneOptions:
     batch_timeout_micros: int = 0
     max_in_flight: int = 1024
     seconds: float = 30.0
+    max_rows: int = 16_384
+    batches_foreign: bool = False
 
 
 class TooLongInLineError(BusyError):
@@ -101,9 +106,14 @@ class Lane:
             seconds: how long the request may wait for a thread. Default: as the options say.
 
         Raises:
+            BadRequestError: it has too many rows.
             BusyError: too many wait.
             TooLongInLineError: it waited too long, and was not started.
         """
+        if rows > self.options.max_rows:
+            raise BadRequestError(
+                f"a request may have {self.options.max_rows:,} rows (--max-rows). Received: {rows:,}. Send fewer at once."
+            )
         if self._places >= self.options.max_in_flight:
             raise BusyError(
                 f"{self.options.max_in_flight} requests to {self._name} are under way, which is the limit (--max-in-flight); try again"

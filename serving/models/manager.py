@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from model_store import CANARY, STABLE, Label, StoreError
 from serving.errors import NotFoundError, NotReadyError
 from serving.metrics import Metrics
-from serving.models.lane import LaneOptions
+from serving.models.batching import Batching
 from serving.models.servable import Servable
 from serving.models.source import Source
 from spec.errors import InputError
@@ -82,15 +82,15 @@ class ModelManager:
 
     Args:
         names: the models to serve; None: all that have a label in the store.
-        lane: how requests wait for a version's threads.
+        batching: how requests wait for a version's threads, and are put together.
     """
 
-    def __init__(self, source: Source, names: Sequence[str] | None, metrics: Metrics, lane: LaneOptions) -> None:
+    def __init__(self, source: Source, names: Sequence[str] | None, metrics: Metrics, batching: Batching) -> None:
         self._source = source
         self._names = None if names is None else tuple(names)
         self._wanted: dict[str, frozenset[int]] = {}
         self._metrics = metrics
-        self._lane = lane
+        self._batching = batching
         waiting = "not loaded yet"
         self._models: dict[str, ServedModel] = {name: ServedModel(name, why_not=waiting) for name in self._names or ()}
         self._failures: dict[tuple[str, int], _Failure] = {}
@@ -265,7 +265,7 @@ class ModelManager:
         self._set_status(name, version, VersionStatus("LOADING"))
         try:
             folder = self._source.take(name, version)
-            servable = Servable(name, version, folder, self._lane)
+            servable = Servable(name, version, folder, self._batching)
             servable.warm_up()
         except (StoreError, InputError) as error:
             self._load_failed(name, version, _DATA_LOSS, str(error))

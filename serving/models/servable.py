@@ -25,8 +25,10 @@ from serving.codec.tensors import Arrays, by_input, check_array, check_pictures,
 from serving.errors import BadRequestError, ServingError
 from serving.models._refusals import complaint, first_line
 from serving.models.answers import Batch, Part
+from serving.models.batching import Batching
 from serving.models.lane import Lane, LaneOptions
 from serving.models.warm_up import RECORDS, replay
+from spec.signatures import EXPLAIN
 
 DEFAULT_SIGNATURE = answering.DEFAULT
 CLASSIFY, REGRESS = "classify", "regress"
@@ -80,22 +82,25 @@ class Servable:
     instead.
 
     Args:
-        lane: how requests wait for its threads.
+        batching: how requests wait and are put together; default: as LaneOptions says.
 
     Attributes:
         features: its raw features from trainyard.json; empty for a SavedModel that is not ours.
         classes: likewise, in the order of its probabilities; empty where it has none.
+        example: a row, by input, that it was tested with before its release; empty for a SavedModel that is not ours.
         signature_defs: as stored in saved_model.pb, for metadata.
     """
 
-    def __init__(self, model: str, version: int, folder: pathlib.Path, lane: LaneOptions | None = None) -> None:
+    def __init__(self, model: str, version: int, folder: pathlib.Path, batching: Batching | None = None) -> None:
         self.model = model
         self.version = version
-        self.lane = Lane(f"{model} version {version}", lane or LaneOptions())
-        self.features, self.classes = read_description(folder)
+        described = read_description(folder)
+        self.features, self.classes = described.features, described.classes
+        options = batching.of(model, folder, described.rows_at_once) if batching else LaneOptions()
+        self.lane = Lane(f"{model} version {version}", options)
         self.signature_defs = _signature_defs(folder)
         self._folder = folder
-        self._golden = _golden_request(folder)
+        self.example = _golden_request(folder)
         loaded = answering.SavedModel(folder)
         self.signatures = {
             name: _signature(name, loaded.entry(name).call, self.signature_defs[name], self.features)
@@ -152,6 +157,24 @@ class Servable:
             )
         return found
 
+    def explainer_of(self, signature: Signature) -> Signature:
+        """The signature that explains another's answers.
+
+        Raises:
+            BadRequestError: there is none.
+        """
+        found = self.signatures.get(EXPLAIN)
+        if found is None:
+            raise BadRequestError(
+                f"?explain=true: {self.model} version {self.version} has no signature {EXPLAIN!r}; workload.yaml asks for it by "
+                "export: {explain: true}."
+            )
+        if signature.name != DEFAULT_SIGNATURE and not signature.is_variant:
+            raise BadRequestError(
+                f"?explain=true: answers of the signature {signature.name!r} are not explained; leave it out."
+            )
+        return found
+
     async def answer(self, signature: Signature, arrays: Arrays, seconds: float | None = None) -> Part:
         """Runs a signature on tensors that `checked` gave, in a batch with other requests' where the model is ours.
 
@@ -163,7 +186,7 @@ class Servable:
             BusyError: too many requests wait, or this one waited too long.
         """
         kind, rows = None, _rows(arrays)
-        if rows and self.features and signature.takes_rows:
+        if rows and self._batches(signature):
             kind = (signature.name, *[(name, one.dtype.str, one.shape[1:]) for name, one in arrays.items()])
         return await self.lane.run(functools.partial(self._answer_tensors, signature), arrays, kind, rows, seconds)
 
@@ -174,10 +197,12 @@ class Servable:
             BadRequestError: names the row and the input that do not fit.
             BusyError: too many requests wait, or this one waited too long.
         """
-        alike = self.features and signature.takes_rows and signature.takes_one_shape
-        kind = (signature.name,) if alike else None
+        kind = (signature.name,) if self._batches(signature) and signature.takes_one_shape else None
         together = functools.partial(self._answer_rows, signature)
         return await self.lane.run(together, instances, kind, len(instances), seconds)
+
+    def _batches(self, signature: Signature) -> bool:
+        return bool(self.features or self.lane.options.batches_foreign) and signature.takes_rows
 
     def _answer_tensors(self, signature: Signature, asked: Sequence[Arrays]) -> Sequence[Part]:
         arrays = asked[0]
@@ -237,12 +262,12 @@ class Servable:
 
     def _one_row(self, signature: Signature) -> Arrays:
         """A row to try a signature with: a golden request, where it takes the model's features, or made up."""
-        if self._golden and signature.takes_examples:
+        if self.example and signature.takes_examples:
             columns = {feature.input or name: name for name, feature in self.features.items()}
-            example = {columns[name]: value for name, value in self._golden.items()}
+            example = {columns[name]: value for name, value in self.example.items()}
             return dict.fromkeys(signature.inputs, decode_examples({"examples": [example]}, self.features))
-        if self._golden and (signature.name == DEFAULT_SIGNATURE or signature.is_variant):
-            return decode_rows([dict(self._golden)], signature.inputs)
+        if self.example and (signature.name == DEFAULT_SIGNATURE or signature.is_variant):
+            return decode_rows([dict(self.example)], signature.inputs)
         return {name: _made_up(info) for name, info in signature.inputs.items()}
 
     def _refused_row(self, signature: Signature, arrays: Arrays) -> tuple[int, tf.errors.OpError] | None:

@@ -136,7 +136,8 @@ def _from_json(data: Any, shape: tuple[int, ...], where: str) -> Any:
             )
         # Row-major in one list, or in lists of the tensor's shape.
         nested = any(isinstance(value, list) for value in data)
-        expected = dataclasses.replace(info, shape=shape if nested else (len(data),))
+        given = shape if nested else (len(data),)
+        expected = TensorInfo(info.name, info.dtype, given, info.nullable, info.feature, info.column)
         array = decode_tensor(data, expected, lambda path: f"{where}, data" + "".join(f"[{i}]" for i in path))
         return shaped(array, shape, where)
 

@@ -134,7 +134,7 @@ def checked_datatype(datatype: Any, where: str) -> str:
 
 
 def _read(tensor: GivenTensor, info: TensorInfo) -> np.ndarray[Any, Any]:
-    if tensor.datatype != datatype_of(info.dtype):
+    if DTYPES[tensor.datatype] != info.dtype:
         raise BadRequestError(
             f"input {info.shown!r}: expected datatype {datatype_of(info.dtype)}. Received: {tensor.datatype}"
         )

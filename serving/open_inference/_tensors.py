@@ -37,7 +37,7 @@ _LENGTH = struct.Struct("<I")
 
 def datatype_of(dtype: np.dtype[Any]) -> str:
     """The protocol's name of a type, e.g. FP32; the type's own name if the protocol has none."""
-    return _NAMES.get(dtype, str(dtype))
+    return _NAMES.get(dtype) or str(dtype)  # to name a type takes NumPy longer than to read a tensor of a value
 
 
 def checked_shape(shape: Any, where: str) -> tuple[int, ...]:

@@ -12,12 +12,14 @@ from starlette.routing import Route
 from serving.codec.decoding import decode_columns, hint_at_base64, is_by_row, parse_json, rows_of
 from serving.codec.encoding import encode_classify, encode_columns, encode_regress
 from serving.codec.examples import decode_examples
+from serving.codec.explanations import explanations
 from serving.codec.forms import decode_form, is_form, parse_form, signature_name
 from serving.codec.tensors import Arrays
 from serving.errors import BadRequestError, NotFoundError, ServingError
 from serving.http.aside import Aside
 from serving.http.bodies import Bodies
 from serving.http.responses import error_response, json_response, refusal
+from serving.images.fetching import Images
 from serving.inference.inference import Call, Inference
 from serving.inference.inference import Request as Asked
 from serving.inference.request_ids import HEADER, request_id
@@ -37,10 +39,11 @@ class TfServingApi:
 
     Args:
         aside: decodes and encodes what is large.
+        images: fetches those that rows name by their URLs.
     """
 
-    def __init__(self, inference: Inference, bodies: Bodies, aside: Aside) -> None:
-        self._inference, self._bodies, self._aside = inference, bodies, aside
+    def __init__(self, inference: Inference, bodies: Bodies, aside: Aside, images: Images) -> None:
+        self._inference, self._bodies, self._aside, self._images = inference, bodies, aside, images
         self.routes = [Route("/v1/models", self._list)]
 
     async def models(self, request: Request) -> Response:
@@ -77,15 +80,16 @@ class TfServingApi:
         form = content_type if is_form(content_type := request.headers.get("content-type", "")) else ""
         if form and method != PREDICT:
             raise BadRequestError(f":{method} takes a JSON body; only :{PREDICT} takes a form.")
+        explain = _asked_explanations(request, method)
         self._inference.accept()
         async with self._bodies.read(request) as body:
-            answer = await self._inference.answer(asked, lambda call: self._answer(call, method, body, form))
+            answer = await self._inference.answer(asked, lambda call: self._answer(call, method, body, form, explain))
         return Response(answer, media_type="application/json")
 
-    async def _answer(self, call: Call, method: str, body: bytes, form: str) -> bytes:
+    async def _answer(self, call: Call, method: str, body: bytes, form: str, explain: bool) -> bytes:
         """From bytes to bytes; `form` is the content type of a form, else empty."""
         if method == PREDICT:
-            return await self._predict(call, body, form)
+            return await self._predict(call, body, form, explain)
         document = await self._aside.run(len(body), lambda: parse_json(body))
         signature = call.servable.signature_for(method, _signature_name(document))
         examples = await self._aside.run(len(body), lambda: decode_examples(document, call.servable.features))
@@ -95,18 +99,20 @@ class TfServingApi:
         values = await call.regress(signature, examples)
         return await self._aside.run(values.nbytes, lambda: encode_regress(values))
 
-    async def _predict(self, call: Call, body: bytes, form: str) -> bytes:
+    async def _predict(self, call: Call, body: bytes, form: str, explain: bool) -> bytes:
         if form:
             parts = parse_form(body, form)
             signature = call.servable.signature(signature_name(parts))
             has_classes = signature.outputs.keys() & {"probability", "probabilities"}
             classes = call.servable.classes if has_classes else ()
-            return await self._by_row(call, signature, decode_form(parts, signature.inputs), classes)
+            return await self._by_row(call, signature, decode_form(parts, signature.inputs), classes, explain)
         document = await self._aside.run(len(body), lambda: parse_json(body))
         signature = call.servable.signature(_signature_name(document))
         classes = _asked_classes(call, document)
         if is_by_row(document):
-            return await self._by_row(call, signature, rows_of(document), classes)
+            return await self._by_row(call, signature, rows_of(document), classes, explain)
+        if explain:
+            raise BadRequestError('?explain=true: explanations are given by row; ask with "instances".')
         columns = await self._aside.run(len(body), lambda: decode_columns(document["inputs"], signature.inputs))
         try:
             outputs = await call.run(signature, call.servable.checked(signature, columns))
@@ -114,9 +120,18 @@ class TfServingApi:
             raise BadRequestError(f"{error}{hint_at_base64(columns)}") from None
         return await self._aside.run(_bytes(outputs), lambda: encode_columns(outputs, classes))
 
-    async def _by_row(self, call: Call, signature: Signature, instances: list[Any], classes: tuple[str, ...]) -> bytes:
+    async def _by_row(
+        self, call: Call, signature: Signature, instances: list[Any], classes: tuple[str, ...], explain: bool
+    ) -> bytes:
+        explainer = call.servable.explainer_of(signature) if explain else None
+        instances = await self._images.in_place(instances, signature.inputs)
         part = await call.run_rows(signature, instances)
-        return await self._aside.run(part.nbytes, lambda: part.encode(classes))
+        if explainer is None:
+            return await self._aside.run(part.nbytes, lambda: part.encode(classes))
+        moved = await call.explain_rows(explainer, instances)
+        return await self._aside.run(
+            part.nbytes + moved.nbytes, lambda: part.encode(classes, explanations(moved.outputs, explainer.inputs))
+        )
 
     def _describe(self, match: re.Match[str], version: int | None) -> Response:
         manager = self._inference.manager
@@ -148,6 +163,18 @@ def _asked_classes(call: Call, document: dict[str, Any]) -> tuple[str, ...]:
     if wanted and not call.servable.classes:
         raise BadRequestError('"classes": this model has none; leave it out.')
     return call.servable.classes if wanted else ()
+
+
+def _asked_explanations(request: Request, method: str) -> bool:
+    """Whether the request wants to know what moved its answers: `?explain=true`."""
+    if not request.scope["query_string"]:
+        return False
+    wanted = request.query_params.get("explain", "false")
+    if wanted not in ("true", "false") or (wanted == "true" and method != PREDICT):
+        raise BadRequestError(
+            f"?explain= is true or false, and :{PREDICT} takes it. Received: {wanted!r}, of :{method}"
+        )
+    return wanted == "true"
 
 
 def _signature_name(document: dict[str, Any]) -> str:

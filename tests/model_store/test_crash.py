@@ -145,3 +145,15 @@ def test_a_store_that_may_not_be_written(tmp_path, make_export, draft):
     (tmp_path / "models").mkdir(mode=0o500)
     with pytest.raises(StoreError, match="Permission denied while publishing taxi"):
         ModelStore(tmp_path / "models").publish("taxi", make_export(), draft())
+
+
+def test_a_full_cache_is_one_clear_line_and_leaves_nothing(small_disk, tmp_path, large_export, draft):
+    store = ModelStore(tmp_path / "models")
+    store.publish("taxi", large_export, draft("run-1"))
+    copies = store.copies(small_disk / "cache")
+    with pytest.raises(
+        StoreError, match=r"^no space left on the device while fetching .*name a folder on a larger disk\.$"
+    ):
+        copies.take("taxi", 1)
+    copies.keep([])
+    assert not list((small_disk / "cache").iterdir())

@@ -9,57 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli import main as cli
-from model_store import ModelStore, ReleaseDraft
 from pipelines.predict import PredictRequest, predict
 from pipelines.run import Display
 from pipelines.runners.results import RunResult
 from spec import home
-
-FEATURES = {
-    "fare": {"dtype": "float32", "shape": [], "nullable": False},
-    "miles": {"dtype": "float32", "shape": [], "nullable": True},
-    "kind": {"dtype": "string", "shape": [], "nullable": False},
-}
-
-
-def export(folder: pathlib.Path, weight: float) -> pathlib.Path:
-    import tensorflow as tf
-
-    def serve(fare, miles, kind):
-        p = tf.sigmoid(weight * (fare - 15.0) + tf.where(kind == "card", 2.0, -2.0))
-        return {"probability": p, "label": tf.where(p > 0.5, "1", "0")}
-
-    dtypes = {"float32": tf.float32, "string": tf.string}
-    specs = {name: tf.TensorSpec([None], dtypes[f["dtype"]], name=name) for name, f in FEATURES.items()}
-    module = tf.Module()
-    signature = tf.function(serve).get_concrete_function(**specs)
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": signature})
-    (folder / "assets.extra").mkdir(exist_ok=True)
-    described = {"task": "binary", "label": "tipped", "classes": ["0", "1"], "features": FEATURES}
-    (folder / "assets.extra" / "trainyard.json").write_text(json.dumps(described))
-    return folder
+from tests.pipelines import tips_model
 
 
 @pytest.fixture(scope="module")
-def released(yard, tmp_path_factory: pytest.TempPathFactory):
+def released(yard):
     """The yard, with release 1 stable and release 2 canary."""
-    store = ModelStore(home.store_uri())
-    for version, weight in ((1, 0.1), (2, 0.5)):
-        source = export(tmp_path_factory.mktemp("model") / "m", weight)
-        draft = ReleaseDraft(
-            publication_key=str(version),
-            task="binary",
-            spans=[],
-            code_revision="",
-            metrics={},
-            gates=[],
-            parent=None,
-            run_id="r",
-            pipeline="tips",
-        )
-        store.publish("tips", source, draft)
-    store.promote("tips", 1, reason="test", actor="test")
-    store.set_label("tips", "canary", 2, reason="test", actor="test")
+    tips_model.publish()
     return yard
 
 

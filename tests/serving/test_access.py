@@ -87,11 +87,14 @@ def test_without_a_key_nothing_is_answered_but_whether_the_server_is_up(server):
         ("GET", "/nowhere"),
         ("GET", "/healthz/"),
         ("GET", "//healthz"),
+        ("GET", "/openapi.json"),
+        ("GET", "/docs/"),
     ):
         status, said, headers = server.ask(method, target, BODY if method == "POST" else None)
         assert status == 401 and "API key" in said["error"], target
         assert headers["WWW-Authenticate"].startswith("Bearer")
     assert server.get("/healthz")[0] == server.get("/livez")[0] == 200
+    assert server.get("/docs")[0] == server.get("/docs/page.js")[0] == 200, "the page, which says nothing of the models"
     assert refused(server).code() is grpc.StatusCode.UNAUTHENTICATED
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
         with pytest.raises(grpc.RpcError) as raised:

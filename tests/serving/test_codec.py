@@ -8,6 +8,7 @@ import pytest
 
 from serving.codec.decoding import decode_columns, decode_rows, hint_at_base64, is_by_row, parse_json, rows_of
 from serving.codec.encoding import encode_classify, encode_columns, encode_regress
+from serving.codec.explanations import explanations
 from serving.codec.signature import Feature, TensorInfo
 from serving.codec.tensors import settle_missing
 from serving.errors import BadRequestError
@@ -276,3 +277,20 @@ def test_base64_that_is_not_marked_as_such_is_recognised():
     images = {"image": np.array([b"text", b"/9j/4AAQSkZJRgABAQ"], dtype=object), "n": np.zeros(2)}
     assert hint_at_base64(images) == ' The text of \'image\' looks like base64: send {"b64": "..."} in its place.'
     assert hint_at_base64({"image": np.array([b"\xff\xd8\xff", b"text"], dtype=object)}) == ""
+
+
+def test_explanations_have_the_columns_names_and_the_furthest_first():
+    infos = {
+        "trip_miles": TensorInfo("trip_miles", np.dtype(np.float32), (None,), column="trip miles"),
+        "fare": TensorInfo("fare", np.dtype(np.float32), (None,)),
+    }
+    outputs = {
+        "trip_miles_attribution": np.array([1.0, -4.0], np.float32),
+        "fare_attribution": np.array([-2.0, 3.0], np.float32),
+        "baseline_score": np.array([0.5, 0.5], np.float32),
+        "explained": np.array([-0.5, -0.5], np.float32),
+    }
+    first, second = explanations(outputs, infos)
+    assert list(first["attributions"].items()) == [("fare", -2.0), ("trip miles", 1.0)]
+    assert list(second["attributions"].items()) == [("trip miles", -4.0), ("fare", 3.0)]
+    assert (first["baseline_score"], first["explained"]) == (0.5, -0.5)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pathlib
 
 import tensorflow as tf
-from conftest import wait_for
+from conftest import publisher, wait_for
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from model_store import ModelStore
 
 
 def copies(cache: pathlib.Path) -> list[str]:
@@ -53,3 +57,34 @@ def test_a_graph_that_reads_files_is_refused_and_the_version_before_stays(store,
     status = wait_for(refused)
     assert status["error_code"] == "DATA_LOSS" and "operation ReadFile" in status["error_message"]
     assert server.get("/healthz")[1]["models"]["taxi"] == {"stable": 1}
+
+
+def test_an_earlier_file_of_labels_is_not_followed_not_even_after_a_restart(start, exports, tmp_path, monkeypatch):
+    private, public = make_keys(tmp_path)
+    monkeypatch.setenv("TRAINYARD_SIGNING_KEY", str(private))
+    monkeypatch.setenv("TRAINYARD_PUBLIC_KEYS", str(public))
+    store = ModelStore(tmp_path / "models")
+    publish = publisher(store)
+    publish("taxi", exports["taxi_0"])
+    labels = tmp_path / "models" / "taxi" / "labels.json"
+    earlier = labels.read_bytes()
+    publish("taxi", exports["taxi_1"])
+    monkeypatch.delenv("TRAINYARD_SIGNING_KEY")
+
+    cache = str(tmp_path / "shared")
+    server = start("--cache", cache).wait_until_ready()
+    labels.write_bytes(earlier)
+    told = wait_for(lambda: server.get("/healthz")[1].get("damaged"))
+    assert "older than the labels that were followed before" in told["taxi"]
+    assert server.get("/healthz")[1]["models"]["taxi"] == {"stable": 2}, "what was loaded stays in service"
+    assert server.stop() == 0
+    server = start("--cache", cache, "--model", "taxi", "--fail-fast")
+    assert server.process.wait(120) == 2 and "older than the labels" in server.log()
+
+
+def make_keys(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    key, private, public = Ed25519PrivateKey.generate(), folder / "signing.pem", folder / "trainyard.pub"
+    private.touch(mode=0o600)
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return private, public

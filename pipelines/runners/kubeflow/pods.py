@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
+from components.pusher.record import RECORD as PUSHER_RECORD
 from pipelines.runners.kubeflow import retries
 from pipelines.runners.kubeflow.cluster.pools import TRAINER, Placement, Pool, cores, size_of
 from pipelines.runners.kubeflow.cluster.site import ClusterSite, Secret
@@ -43,6 +44,8 @@ def configure(
     for key, value in environment(node_id, site, origin).items():
         task.set_env_variable(key, value)
     _configure_access(task, site, pool.shared_memory)
+    if node_id == PUSHER_RECORD.id and site.signing_key:
+        _use_secret(task, site.signing_key)
 
 
 def labels(node_id: str, pool_name: str, site: ClusterSite, origin: Mapping[str, str]) -> dict[str, str]:

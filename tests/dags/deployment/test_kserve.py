@@ -13,6 +13,7 @@ from dags.deployment import Deployment, DeploymentRefused, kserve
 from model_store import ModelStore, ReleaseDraft
 from tests.dags.deployment.conftest import serving
 from tests.dags.deployment.doubles.kserve_api import TOKEN, Cluster, serve
+from tests.model_store.test_signing import make_keys
 
 said: list[str] = []
 
@@ -63,6 +64,21 @@ def test_first_release_makes_the_service(cluster: Cluster) -> None:
     assert cluster.service is not None
     assert cluster.service["spec"]["predictor"]["model"]["storageUri"] == "s3://bucket/models/taxi/1"
     assert (shares(cluster), store.labels("taxi")) == ({"1": 100}, {"stable": 1})
+
+
+def test_the_service_is_given_public_keys_and_never_the_private_one(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private, public = make_keys(tmp_path, "team")
+    export, store = tmp_path / "export", os.environ["TRAINYARD_STORE"]
+    monkeypatch.setenv("TRAINYARD_SIGNING_KEY", str(private))
+    monkeypatch.setenv("TRAINYARD_PUBLIC_KEYS", str(public))
+    version = ModelStore(store).publish("taxi", export, ReleaseDraft("signed", task="binary")).version
+    deploy(version, None).load("test", said.append)
+    assert cluster.service is not None
+    model = cluster.service["spec"]["predictor"]["model"]
+    assert model["env"] == [{"name": "TRAINYARD_PUBLIC_KEYS", "value": public.read_text()}]
+    assert "PRIVATE" not in json.dumps(cluster.service)
 
 
 def test_release_takes_over_step_by_step(cluster: Cluster) -> None:

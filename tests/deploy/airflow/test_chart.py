@@ -26,7 +26,7 @@ CHART = os.environ.get("TRAINYARD_AIRFLOW_CHART")
 SETS = [
     ("base", dags, auth, *cloud)
     for dags, auth, cloud in itertools.product(
-        ("dags-baked", "dags-git-sync"), ("auth-fab", "auth-keycloak"), ((), ("aws",))
+        ("dags-baked", "dags-git-sync"), ("auth-fab", "auth-keycloak"), ((), ("aws",), ("signed-releases",))
     )
 ]
 COMPONENTS = ("scheduler", "api-server", "dag-processor", "triggerer", "worker", "run-airflow-migrations", "statsd")
@@ -102,6 +102,16 @@ def test_every_secret_that_is_named_has_a_template_with_its_key() -> None:
         assert template_keys(secret) == {key}
     connections = [one["secretRef"]["name"] for one in yaml.safe_load(base["extraEnvFrom"])]
     assert all(key.startswith("AIRFLOW_CONN_") for name in connections for key in template_keys(name))
+
+
+def test_keys_of_releases_go_to_tasks_alone() -> None:
+    content = values("signed-releases")
+    assert set(content) == {"workers"} and set(content["workers"]) == {"env"}
+    named = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in content["workers"]["env"]}
+    secret, made = "trainyard-signing", (DEPLOY / "values" / "signed-releases.yaml").read_text()
+    assert set(named) == {"TRAINYARD_SIGNING_KEY", "TRAINYARD_PUBLIC_KEYS"}
+    for one in named.values():
+        assert one["name"] == secret and f"--from-file={one['key']}" in made and f"generic {secret} " in made
 
 
 @files

@@ -49,6 +49,8 @@ def test_every_secret_is_required_and_goes_where_it_is_needed() -> None:
     for name, service in SERVICES.items():
         for key, value in service.get("environment", {}).items():
             if re.search("SECRET|PASSWORD|KEY$|CONN$", key) and value:
+                if value.startswith("${TRAINYARD_"):
+                    continue  # a file's name, of a key that need not be
                 assert (
                     re.search(r"\$\{[A-Z0-9_]+:\?run docker/compose/make-env\}", value)
                     or key == "ROOT_ACCESS_KEY"
@@ -63,6 +65,20 @@ def test_every_secret_is_required_and_goes_where_it_is_needed() -> None:
     assert "AIRFLOW_DB_PASSWORD" not in {
         v for v, names in holders.items() if "model-server" in names or "trainyard" in names
     }
+
+
+def test_keys_are_files_and_the_model_server_gets_public_ones_alone() -> None:
+    holders = {name: set(service["secrets"]) for name, service in SERVICES.items() if "secrets" in service}
+    both = {"signing_key", "public_keys"}
+    assert holders == {"airflow-scheduler": both, "trainyard": both, "model-server": {"public_keys"}}
+    for name, service in SERVICES.items():
+        named = {
+            key for key in ("TRAINYARD_SIGNING_KEY", "TRAINYARD_PUBLIC_KEYS") if key in service.get("environment", {})
+        }
+        assert {key.removeprefix("TRAINYARD_").lower() for key in named} == holders.get(name, set())
+        for key in named:  # empty, and so none, where docker/.env names no file
+            where = key.removeprefix("TRAINYARD_").lower()
+            assert service["environment"][key] == f"${{{key}_FILE:+/run/secrets/{where}}}"
 
 
 def test_what_waits_for_a_service_waits_for_one_that_is_there() -> None:

@@ -175,6 +175,15 @@ def test_no_secret_is_in_the_file(taxi: str) -> None:
     assert [one["secretName"] for one in used] == ["trainyard-metadata", "trainyard-object-store"]
 
 
+def test_the_signing_key_goes_to_the_pusher_alone() -> None:
+    key = {"name": "trainyard-signing", "keys": {"TRAINYARD_SIGNING_KEY": "signing.pem"}}
+    site = load_site(DEFAULT_FILE, signing_key=key)  # type: ignore[arg-type]
+    pods = Compiled(compile_workload(CompileRequest("taxi", site, {"cpu": Pool()}))).platform
+    assert [name for name, pod in pods.items() if "TRAINYARD_SIGNING_KEY" in str(pod)] == ["exec-pusher"]
+    with pytest.raises(InputError, match=r"signing_key.*expected keys: \{TRAINYARD_SIGNING_KEY: KEY\}"):
+        load_site(DEFAULT_FILE, signing_key=key | {"keys": {"KEY": "signing.pem"}})  # type: ignore[arg-type]
+
+
 def test_the_same_input_gives_the_same_bytes_in_another_checkout(taxi: str, tmp_path: pathlib.Path) -> None:
     for name in ("cli", "components", "model_store", "pipelines", "quality", "schemas", "spec"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))

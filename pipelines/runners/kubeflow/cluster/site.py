@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from spec import environment as env
 from spec.errors import InputError
@@ -160,6 +160,9 @@ class ClusterSite(Section):
     search_storage: Secret | None = None
     """Where TRAINYARD_SEARCH_STORAGE is kept: the URL of a PostgreSQL database for the trials of searches on several nodes. Only the
     Tuner's pod gets it; without one the trials are lost with that pod."""
+    signing_key: Secret | None = None
+    """Where TRAINYARD_SIGNING_KEY is kept: the private key (PEM) that releases are signed with. Only the Pusher's pod gets it. The
+    public keys are no secret: `environment: {TRAINYARD_PUBLIC_KEYS: ...}`."""
     run_as_user: int = Field(default=10001, ge=1)
     """User id of the pods, not 0: Pod Security "restricted"."""
     scratch_size: str = Field(default="20Gi", pattern=r"^\d+(Mi|Gi|Ti)$")
@@ -178,11 +181,12 @@ class ClusterSite(Section):
                 raise ValueError(f"{name}: Kubernetes and Argo would replace '$(' and '{{{{'. Write it without them")
         return environment
 
-    @field_validator("search_storage")
+    @field_validator("search_storage", "signing_key")
     @classmethod
-    def _names_the_storage(cls, secret: Secret | None) -> Secret | None:
-        if secret and set(secret.keys) != {env.SEARCH_STORAGE}:
-            raise ValueError(f"expected keys: {{{env.SEARCH_STORAGE}: KEY}}. Received: {secret.keys}")
+    def _names_its_variable(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
+        variable = {"search_storage": env.SEARCH_STORAGE, "signing_key": env.SIGNING_KEY}[str(info.field_name)]
+        if secret and set(secret.keys) != {variable}:
+            raise ValueError(f"expected keys: {{{variable}: KEY}}. Received: {secret.keys}")
         return secret
 
     @field_validator("pod_labels")

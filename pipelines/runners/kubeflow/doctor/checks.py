@@ -148,7 +148,9 @@ def check_service_account(cluster: Cluster) -> Iterator[Finding]:
 
 def check_secrets(cluster: Cluster) -> Iterator[Finding]:
     """That the Secrets exist and have the keys that are used; no value is shown."""
-    for secret in (cluster.site.metadata.secret, *cluster.site.secrets):
+    site = cluster.site
+    signing = (site.signing_key,) if site.signing_key else ()
+    for secret in (site.metadata.secret, *site.secrets, *signing):
         try:
             yield _secret(cluster, secret)
         except NotAllowed as error:

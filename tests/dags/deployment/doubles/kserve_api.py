@@ -20,7 +20,7 @@ TOKEN = "a-bearer-token"
 COLLECTION = "/apis/serving.kserve.io/v1beta1/namespaces/models/inferenceservices"
 _STORAGE = re.compile(r"(s3|gs|hdfs|webhdfs|pvc|hf|oci|https?)://.+")
 _PREDICTOR_FIELDS = {"model", "canaryTrafficPercent", "minReplicas", "maxReplicas", "serviceAccountName"}
-_MODEL_FIELDS = {"modelFormat", "storageUri", "runtime", "resources", "protocolVersion"}
+_MODEL_FIELDS = {"env", "modelFormat", "storageUri", "runtime", "resources", "protocolVersion"}
 GETS_UNTIL_READY = 2
 
 

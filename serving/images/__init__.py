@@ -1,0 +1,1 @@
+"""Images that a request names by a URL: which may be fetched, and how."""
