@@ -147,6 +147,13 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="how long a batch waits for more requests, in microseconds (default 0: it takes those that wait already)",
     )
     add(
+        "--answer-cache-mb",
+        type=_at_least_zero,
+        default=0.0,
+        metavar="MB",
+        help="answers to :predict that each worker keeps for requests that come again, in MiB (default: none)",
+    )
+    add(
         "--max-rows",
         type=_count,
         default=16_384,
