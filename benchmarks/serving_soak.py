@@ -3,8 +3,8 @@ what the kill of a worker costs.
 
     python benchmarks/serving_soak.py --store .trainyard/models --model taxi --requests 1000000
 
-Asks by `wrk` (apt-get install wrk) with 64 clients, ten seconds at a time, and then kills a worker while eight clients ask. Run it in the
-serving environment.
+Asks by `wrk` (apt-get install wrk) with 64 clients, ten seconds at a time, and then kills a worker while eight clients ask. Run it in
+the serving environment.
 """
 
 from __future__ import annotations
