@@ -1,7 +1,7 @@
 """Whether the model server stays as it is while it answers: memory, threads and open files of its processes over many requests, and
 what the kill of a worker costs.
 
-    python benchmarks/serving_soak.py --store .trainyard/models --model taxi --requests 1000000
+    python -m benchmarks.serving_peers.soak --store .trainyard/models --model taxi --requests 1000000
 
 Asks by `wrk` (apt-get install wrk) with 64 clients, ten seconds at a time, and then kills a worker while eight clients ask. Run it in
 the serving environment.
@@ -21,7 +21,7 @@ import time
 
 import psutil
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from benchmarks.serving_latency import request_body
 from benchmarks.serving_peers.__main__ import load, running_server
@@ -32,7 +32,7 @@ _CLIENTS, _PART_SECONDS = 64, 10
 def main() -> int:
     options = _options()
     if shutil.which("wrk") is None:
-        print("serving_soak: wrk is not installed. apt-get install wrk", file=sys.stderr)
+        print("soak: wrk is not installed. apt-get install wrk", file=sys.stderr)
         return 2
     with running_server(options.store, options.model, options.workers) as (process, url):
         body = request_body(url.removeprefix("http://").partition("/")[0], options.model)
