@@ -391,7 +391,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(yard, tmp_path: pathlib.Path,
         monkeypatch.setenv("TRAINYARD_HOME", str(small))
         result = once("training.epochs=2")
         assert (result.status, result.exit_code) == ("failed", 2)
-        assert "disk is full" in result.error and "\n" not in result.error and released() == before
+        assert "no space left on the device" in result.error and "\n" not in result.error and released() == before
         with contextlib.suppress(OSError), (small / "rest").open("wb", buffering=0) as file:
             while file.write(b"\0" * 512):
                 pass
