@@ -13,7 +13,8 @@ from serving.images.urls import is_prefix
 from spec import environment as env
 
 _DESCRIPTION = """\
-Serves the releases of a model store over TF Serving's REST and gRPC.
+Serves the releases of a model store over TF Serving's REST and gRPC, and the Open Inference Protocol (KServe, Triton). /docs
+is a page to try models on.
 
 The server follows labels: it loads the version that `stable` (and `canary`, if set) points at, and switches without a
 failed request when a label moves. Every file is first checked against its published digest; a release that was changed is
@@ -44,6 +45,22 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_served(parser)
+    _add_addresses(parser.add_argument_group("addresses"))
+    _add_speed(parser.add_argument_group("workers and batches (docs/guides/serving.md)"))
+    _add_bounds(parser.add_argument_group("bounds of requests"))
+    _add_end(parser.add_argument_group("the end"))
+    _add_record(parser.add_argument_group("a record of requests"))
+    _add_access(parser)
+    options = parser.parse_args(arguments)
+    if bool(options.tls_cert) != bool(options.tls_key):
+        parser.error("--tls-cert and --tls-key belong together; one of them is missing.")
+    if options.tls_client_ca and not options.tls_cert:
+        parser.error("--tls-client-ca asks clients for certificates within TLS: name --tls-cert and --tls-key too.")
+    return options
+
+
+def _add_served(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--store",
@@ -57,6 +74,29 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="NAME",
         help="serve this model; may be repeated, and `trainyard serve taxi` says the same (default: every model with a label)",
     )
+    add(
+        "--cache",
+        type=pathlib.Path,
+        default=pathlib.Path(tempfile.gettempdir()) / f"trainyard-releases-{os.getuid()}",
+        metavar="DIR",
+        help="folder of this user alone (mode 700), on a local disk, for verified copies of what is served (default %(default)s)",
+    )
+    add(
+        "--poll-seconds",
+        type=_positive,
+        default=1.0,
+        metavar="S",
+        help="how often to read the labels (default %(default)s)",
+    )
+    add(
+        "--fail-fast",
+        action="store_true",
+        help="exit with 2 if a model cannot be served at the start (default: wait for it)",
+    )
+
+
+def _add_addresses(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default %(default)s: this machine only)")
     add(
         "--rest-port", type=_port, default=8501, metavar="PORT", help="REST port; 0: any free one (default %(default)s)"
@@ -75,53 +115,16 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="PATH",
         help='written after the first load: {"rest": port, "grpc": port, "pid": n}',
     )
+
+
+def _add_speed(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
-        "--poll-seconds",
-        type=_positive,
-        default=1.0,
-        metavar="S",
-        help="how often to read the labels (default %(default)s)",
-    )
-    add(
-        "--fail-fast",
-        action="store_true",
-        help="exit with 2 if a model cannot be served at the start (default: wait for it)",
-    )
-    add(
-        "--max-request-mb",
-        type=_positive,
-        default=16.0,
-        metavar="MB",
-        help="largest request, in MiB (default %(default)s)",
-    )
-    add(
-        "--image-urls",
-        action="append",
-        type=_image_prefix,
-        default=[],
-        metavar="PREFIX",
-        help='fetch images of requests, {"url": ...}, below this, e.g. s3://bucket/images/; may be repeated (default: none)',
-    )
-    add(
-        "--silence-seconds",
-        type=_positive,
-        default=10.0,
-        metavar="S",
-        help="how long a request's head may take to arrive, and its body may break off (default %(default)s)",
-    )
-    add(
-        "--max-in-flight",
+        "--workers",
         type=_count,
-        default=1024,
+        default=most_workers(),
         metavar="N",
-        help="requests to a model version that run or wait; more get 429 (default %(default)s)",
-    )
-    add(
-        "--queue-seconds",
-        type=_positive,
-        default=30.0,
-        metavar="S",
-        help="how long a request may wait for a thread of its model version before it gets 429 (default %(default)s)",
+        help="processes that answer at the same ports (default: as many as there are cores, and memory for: %(default)s)",
     )
     add(
         "--threads",
@@ -129,6 +132,12 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         default=2,
         metavar="N",
         help="threads of each model version: batches that run at once (default %(default)s)",
+    )
+    add(
+        "--tf-threads",
+        type=_count,
+        metavar="N",
+        help="threads TensorFlow uses within a batch (default: the cores of each worker)",
     )
     add(
         "--max-batch-size",
@@ -147,6 +156,24 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="how long a batch waits for more requests, in microseconds (default 0: it takes those that wait already)",
     )
     add(
+        "--answer-cache-mb",
+        type=_at_least_zero,
+        default=0.0,
+        metavar="MB",
+        help="answers to :predict that each worker keeps for requests that come again, in MiB (default: none)",
+    )
+
+
+def _add_bounds(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--max-request-mb",
+        type=_positive,
+        default=16.0,
+        metavar="MB",
+        help="largest request, in MiB (default %(default)s)",
+    )
+    add(
         "--max-rows",
         type=_count,
         default=16_384,
@@ -154,31 +181,33 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="rows of a request; one with more gets 400 (default %(default)s)",
     )
     add(
-        "--workers",
-        type=_count,
-        default=most_workers(),
-        metavar="N",
-        help="processes that answer at the same ports (default: as many as there are cores, and memory for: %(default)s)",
+        "--image-urls",
+        action="append",
+        type=_image_prefix,
+        default=[],
+        metavar="PREFIX",
+        help='fetch images of requests, {"url": ...}, below this, e.g. s3://bucket/images/; may be repeated (default: none)',
     )
     add(
-        "--tf-threads",
+        "--max-in-flight",
         type=_count,
+        default=1024,
         metavar="N",
-        help="threads TensorFlow uses within a batch (default: the cores of each worker)",
+        help="requests to a model version that run or wait; more get 429 (default %(default)s)",
     )
     add(
-        "--drain-seconds",
+        "--queue-seconds",
         type=_positive,
-        default=20.0,
+        default=30.0,
         metavar="S",
-        help="how long SIGTERM waits for requests (default %(default)s)",
+        help="how long a request may wait for a thread of its model version before it gets 429 (default %(default)s)",
     )
     add(
-        "--lame-duck-seconds",
-        type=_at_least_zero,
-        default=2.0,
+        "--silence-seconds",
+        type=_positive,
+        default=10.0,
         metavar="S",
-        help="how long SIGTERM still takes requests, while /healthz says 503, so that nobody sends more (default %(default)s)",
+        help="how long a request's head may take to arrive, and its body may break off (default %(default)s)",
     )
     add(
         "--canary-seconds",
@@ -187,6 +216,28 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="S",
         help="how long the canary may take for a request before stable answers (default %(default)s)",
     )
+
+
+def _add_end(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--lame-duck-seconds",
+        type=_at_least_zero,
+        default=2.0,
+        metavar="S",
+        help="how long SIGTERM still takes requests, while /healthz says 503, so that nobody sends more (default %(default)s)",
+    )
+    add(
+        "--drain-seconds",
+        type=_positive,
+        default=20.0,
+        metavar="S",
+        help="how long SIGTERM waits for requests (default %(default)s)",
+    )
+
+
+def _add_record(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--record",
         type=pathlib.Path,
@@ -222,20 +273,6 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="COLUMN",
         help="never record this column; may be repeated (those that schema.pbtxt marks as personal never are)",
     )
-    add(
-        "--cache",
-        type=pathlib.Path,
-        default=pathlib.Path(tempfile.gettempdir()) / f"trainyard-releases-{os.getuid()}",
-        metavar="DIR",
-        help="folder of this user alone (mode 700), on a local disk, for verified copies of what is served (default %(default)s)",
-    )
-    _add_access(parser)
-    options = parser.parse_args(arguments)
-    if bool(options.tls_cert) != bool(options.tls_key):
-        parser.error("--tls-cert and --tls-key belong together; one of them is missing.")
-    if options.tls_client_ca and not options.tls_cert:
-        parser.error("--tls-client-ca asks clients for certificates within TLS: name --tls-cert and --tls-key too.")
-    return options
 
 
 def _add_access(parser: argparse.ArgumentParser) -> None:

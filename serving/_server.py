@@ -30,6 +30,7 @@ from serving.http.bodies import Bodies
 from serving.http.connections import Connections, raise_file_limit
 from serving.http.platform import PlatformApi
 from serving.images.fetching import Images
+from serving.inference.answer_cache import AnswerCache
 from serving.inference.inference import Inference
 from serving.inference.record import RecordOptions, RequestRecord
 from serving.metrics import Metrics
@@ -197,7 +198,8 @@ async def serve(options: argparse.Namespace, listener: socket.socket, host: Host
 def _application(options: argparse.Namespace, metrics: Metrics, inference: Inference, aside: Aside) -> Application:
     bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
     images = Images(options.image_urls, int(options.max_request_mb * MIB))
-    tf_serving = TfServingApi(inference, bodies, aside, images)
+    cache = AnswerCache(int(options.answer_cache_mb * MIB), metrics) if options.answer_cache_mb else None
+    tf_serving = TfServingApi(inference, bodies, aside, images, cache)
     open_inference = OpenInferenceApi(inference, bodies, aside)
     routes = [
         *PlatformApi(inference).routes,

@@ -96,6 +96,12 @@ class Metrics:
             ["model", "outcome"],
             registry=self.registry,
         )
+        self.cached = Counter(
+            "trainyard_serving_answer_cache",
+            "Requests whose answer was kept (--answer-cache-mb), or was not: hit or miss.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.access_lines = Counter(
             "trainyard_serving_access_log_lines",
             "Lines of the access log (--access-log): written, dropped or failed.",

@@ -60,6 +60,12 @@ class Part:
         """Of the answer."""
         return self.batch.row_bytes * (self.end - self.start)
 
+    def alone(self) -> Part:
+        """The same, without the other requests' rows in memory."""
+        inputs, outputs = ({name: one.copy() for name, one in them.items()} for them in (self.inputs, self.outputs))
+        rows = self.end - self.start
+        return Part(Batch(inputs, outputs, rows), 0, rows)
+
     def encode(self, classes: Sequence[str] = (), explanations: Sequence[Any] = ()) -> bytes:
         """The answer to a predict request in row form.
 

@@ -20,6 +20,7 @@ from serving.http.aside import Aside
 from serving.http.bodies import Bodies
 from serving.http.responses import error_response, json_response, refusal
 from serving.images.fetching import Images
+from serving.inference.answer_cache import AnswerCache, Kept
 from serving.inference.inference import Call, Inference
 from serving.inference.inference import Request as Asked
 from serving.inference.request_ids import HEADER, request_id
@@ -41,10 +42,14 @@ class TfServingApi:
     Args:
         aside: decodes and encodes what is large.
         images: fetches those that rows name by their URLs.
+        cache: keeps answers; None: each is computed.
     """
 
-    def __init__(self, inference: Inference, bodies: Bodies, aside: Aside, images: Images) -> None:
+    def __init__(
+        self, inference: Inference, bodies: Bodies, aside: Aside, images: Images, cache: AnswerCache | None = None
+    ) -> None:
         self._inference, self._bodies, self._aside, self._images = inference, bodies, aside, images
+        self._cache = cache
         self.routes = [Route("/v1/models", self._list)]
 
     async def models(self, request: Request) -> Response:
@@ -84,8 +89,25 @@ class TfServingApi:
         explain = _asked_explanations(request, method)
         self._inference.accept()
         async with self._bodies.read(request) as body:
-            answer = await self._inference.answer(asked, lambda call: self._answer(call, method, body, form, explain))
-        return Response(answer, media_type="application/json")
+            answer, cached = await self._inference.answer(
+                asked, lambda call: self._kept_or_new(call, method, body, form, explain)
+            )
+        return Response(answer, headers={"X-Cache": cached} if cached else None, media_type="application/json")
+
+    async def _kept_or_new(self, call: Call, method: str, body: bytes, form: str, explain: bool) -> tuple[bytes, str]:
+        """The answer, and whether it was kept: hit or miss; empty where no answers are."""
+        # What lies at a URL may change while the URL does not.
+        if self._cache is None or method != PREDICT or b'"url"' in body:
+            return await self._answer(call, method, body, form, explain), ""
+        servable = call.servable
+        key = self._cache.key(servable.model, servable.version, body, form.encode(), bytes([explain]))
+        if kept := self._cache.get(key):
+            call.repeat(kept.part, kept.recorded, kept.predicts)
+            return kept.body, "hit"
+        answer = await self._answer(call, method, body, form, explain)
+        if call.part is not None:
+            self._cache.put(key, Kept(answer, call.part.alone(), call.recorded, call.predicts))
+        return answer, "miss"
 
     async def _answer(self, call: Call, method: str, body: bytes, form: str, explain: bool) -> bytes:
         """From bytes to bytes; `form` is the content type of a form, else empty."""
