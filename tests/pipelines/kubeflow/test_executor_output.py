@@ -48,14 +48,14 @@ def test_what_kfp_would_refuse_is_left_out(tmp_path: pathlib.Path) -> None:
 
 
 def test_an_output_with_nothing_to_show_has_its_file(tmp_path: pathlib.Path) -> None:
-    shown.show(executor_input(tmp_path, report="system.HTML"), "DataQuality", {})
+    shown.show(executor_input(tmp_path, report="system.HTML"), {"DataQuality": {}})
     assert read(tmp_path) == {"report": {}}
     assert "nothing to show" in (tmp_path / "report").read_text()
 
 
 def test_it_never_fails_the_node(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "out").write_text("a file where a folder belongs")
-    shown.show(executor_input(tmp_path, report="system.HTML"), "DataQuality", {})
+    shown.show(executor_input(tmp_path, report="system.HTML"), {"DataQuality": {}})
     assert "are made and published all the same" in capfd.readouterr().out
 
 
