@@ -1,6 +1,6 @@
 """What it saves that nodes share a pod on Kubeflow: a compiled workload, a task for each node and grouped, side by side.
 
-    python -m benchmarks.kubeflow_tasks taxi                   # about five minutes on two cores
+    python -m benchmarks.kubeflow_tasks taxi                   # some minutes on two cores
     python -m benchmarks.kubeflow_tasks taxi --rows 2000 --rounds 3
 
 kfp.local runs both files, first anew and then again, from the cache. In place of a container it starts a process: what a cluster
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
+import itertools
 import os
 import pathlib
 import shutil
@@ -38,24 +40,36 @@ from spec import environment as env
 from spec import home
 from spec.workload import find_workload
 
+_RUNS = ("anew", "from the cache")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Seconds of a run: by the clock, and of CPU in all of its processes."""
+
+    wall: float
+    cpu: float
+
 
 def main() -> int:
     options = _options()
     lazy_imports.install()
-    seconds: dict[tuple[Tasks, str], list[float]] = {}
+    costs: dict[tuple[Tasks, str], list[Cost]] = {}
     with tempfile.TemporaryDirectory(prefix="trainyard-tasks-") as folder:
         data = pathlib.Path(folder) / "data"
         _lay_out(options.workload, data, options.rows)
         for number in range(options.rounds):
-            for tasks in Tasks:
-                root = pathlib.Path(folder) / f"{tasks}-{number}"
-                compiled = compile_for(options.workload, root, data, tasks, options.param)
-                for run in ("anew", "from the cache"):
-                    seconds.setdefault((tasks, run), []).append(run_with_kfp(compiled, root))
-    print(f"{options.workload:<18}{'each':>10}{'grouped':>10}{'ratio':>8}")
-    for run in ("anew", "from the cache"):
-        each, grouped = (statistics.median(seconds[tasks, run]) for tasks in (Tasks.EACH, Tasks.GROUPED))
-        print(f"{run:<18}{each:>8.1f} s{grouped:>8.1f} s{grouped / each:>8.2f}")
+            roots = {tasks: pathlib.Path(folder) / f"{tasks}-{number}" for tasks in Tasks}
+            compiled = {t: compile_for(options.workload, root, data, t, options.param) for t, root in roots.items()}
+            for run, tasks in itertools.product(_RUNS, Tasks):
+                cost = run_with_kfp(compiled[tasks], roots[tasks])
+                print(f"{tasks}, {run}: {cost.wall:.1f} s, {cost.cpu:.1f} s of CPU", flush=True)
+                costs.setdefault((tasks, run), []).append(cost)
+    print(f"\n{options.workload:<28}{'each':>10}{'grouped':>10}{'ratio':>8}")
+    for run in _RUNS:
+        for what in ("wall", "cpu"):
+            each, grouped = (statistics.median(getattr(one, what) for one in costs[tasks, run]) for tasks in Tasks)
+            print(f"{f'{run}, {what}':<28}{each:>8.1f} s{grouped:>8.1f} s{grouped / each:>8.2f}")
     return 0
 
 
@@ -88,12 +102,8 @@ def compile_for(
     return file
 
 
-def run_with_kfp(compiled: pathlib.Path, root: pathlib.Path) -> float:
-    """Runs a compiled file with kfp.local, which raises an error if a task fails; its output goes to `log` in the root.
-
-    Returns:
-        Seconds.
-    """
+def run_with_kfp(compiled: pathlib.Path, root: pathlib.Path) -> Cost:
+    """Runs a compiled file with kfp.local, which raises an error if a task fails; its output goes to `log` in the root."""
     # kfp.local takes containers to Docker alone; what these start is a program of this environment.
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(root / "kfp"))
     pipeline: Any = kfp_components.load_component_from_file(str(compiled))
@@ -104,9 +114,11 @@ def run_with_kfp(compiled: pathlib.Path, root: pathlib.Path) -> float:
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
     ):
-        started = time.monotonic()
+        began, before = time.monotonic(), os.times()
         pipeline()
-        return time.monotonic() - started
+        wall, after = time.monotonic() - began, os.times()
+    used = (after.children_user - before.children_user) + (after.children_system - before.children_system)
+    return Cost(wall, used)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from components.pusher.record import RECORD as PUSHER
 from components.transform.record import RECORD as TRANSFORM
@@ -56,7 +57,7 @@ def groups(placements: Mapping[str, Placement], site: ClusterSite, tasks: Tasks)
     return made
 
 
-def _parts(before: str, node: str, placements: Mapping[str, Placement], alone: Collection[str]) -> bool:
+def _parts(before: str, node: str, placements: Mapping[str, Placement], alone: AbstractSet[str]) -> bool:
     """Whether a node begins a task of its own after the one before it."""
     return (
         node == TRANSFORM.id
