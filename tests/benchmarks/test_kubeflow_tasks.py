@@ -21,9 +21,10 @@ def test_kfp_local_runs_three_tasks_and_every_node_is_in_the_metadata(tmp_path: 
     compiled = kubeflow_tasks.compile_for("taxi", root, data, Tasks.GROUPED, ("training.epochs=1",))
     kubeflow_tasks.run_with_kfp(compiled, root)
     log = (root / "log").read_text()
-    assert log.count("finished with status") == 3, log[-3000:]
+    ended = [line for line in log.splitlines() if " Task " in line and "finished with status" in line]
+    assert len(ended) == 3 and all("SUCCESS" in line for line in ended), log[-3000:]
     for output in ("examples", "data_quality_report", "training_metrics", "classification_metrics", "run_report"):
-        assert f"{output}: " in log  # as kfp.local has read it back
+        assert f"    {output}: " in log  # as kfp.local has read it back
     store = open_once(connection_config({"TRAINYARD_METADATA": f"sqlite://{root}/metadata.sqlite"}))
     first = store.get_executions()
     assert [one.last_known_state for one in first] == [mlmd.Execution.COMPLETE] * NODES
