@@ -1,6 +1,7 @@
 """What Kubernetes, and a cluster's owner, would say of a manifest: checks that the tests of deploy/ share.
 
-No cluster is asked. Fields are checked against the models of the `kubernetes` package.
+No cluster is asked, so that these tests run everywhere. Fields are checked against the models of the `kubernetes` package.
+tests/cluster asks an API server, which knows more, and has to be built.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kubernetes import client
 
 from tests.kubernetes_fields import unknown_fields
 
+KUBEFLOW = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "kubeflow"
 Manifest = dict[str, Any]
 
 
@@ -42,6 +44,25 @@ def kustomized(folder: pathlib.Path) -> tuple[Manifest, ...]:
     manifests = tuple(yaml.safe_load_all(done.stdout))
     assert manifests, "built, and empty"
     return manifests
+
+
+def with_several_nodes(overlay: str, folder: pathlib.Path) -> pathlib.Path:
+    """A copy of an overlay of deploy/kubeflow to which the component multi-node is added, as the guide says.
+
+    Args:
+        folder: where the copy goes.
+    """
+    shutil.copytree(KUBEFLOW, folder / "kubeflow")
+    copied = folder / "kubeflow" / "overlays" / overlay
+    kustomization = yaml.safe_load((copied / "kustomization.yaml").read_text())
+    kustomization["components"].append("../../components/multi-node")
+    (copied / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return copied
+
+
+def namespace_of(folder: pathlib.Path) -> str:
+    """The namespace that a kustomization names."""
+    return str(yaml.safe_load((folder / "kustomization.yaml").read_text())["namespace"])
 
 
 def model_of(manifest: Manifest) -> str:

@@ -1,22 +1,21 @@
-"""The manifests of deploy/gateway/kubernetes, against the CRDs that a cluster would have."""
+"""The manifests of deploy/gateway/kubernetes, against the schemas of the CRDs that a cluster would have.
+
+These tests run everywhere; tests/cluster applies the same files on an API server.
+"""
 
 from __future__ import annotations
 
 import functools
-import json
 import pathlib
-import shutil
-import subprocess
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
+from tests.cluster.crds.vendored import vendored
+
 FOLDER = pathlib.Path(__file__).resolve().parents[3] / "deploy" / "gateway" / "kubernetes"
-# Go's modules hold the CRDs; the versions are those that belong together.
-STANDARD = ("sigs.k8s.io/gateway-api@v1.6.1", "config/crd/standard")
-ENVOY_GATEWAY = ("github.com/envoyproxy/gateway@v1.9.1", "charts/gateway-helm/charts/crds/crds/generated")
 MANIFESTS = [
     pytest.param(one, id=f"{path.stem}-{one['kind']}-{one['metadata']['name']}")
     for path in sorted(FOLDER.glob("*.yaml"))
@@ -26,26 +25,15 @@ MANIFESTS = [
 
 @functools.cache
 def schemas() -> dict[tuple[str, str], dict[str, Any]]:
-    """By apiVersion and kind; skips the test where Go's module proxy is out of reach."""
-    return {key: schema for module, folder in (STANDARD, ENVOY_GATEWAY) for key, schema in crds(module, folder)}
-
-
-def crds(module: str, folder: str) -> list[tuple[tuple[str, str], dict[str, Any]]]:
-    if not shutil.which("go"):
-        pytest.skip("needs Go, whose module proxy has the CRDs")
-    done = subprocess.run(["go", "mod", "download", "-json", module], capture_output=True, text=True, cwd="/")
-    if done.returncode:
-        pytest.skip(f"{module} cannot be had: {done.stdout.strip()[-200:]}")
-    found = []
-    for path in pathlib.Path(json.loads(done.stdout)["Dir"], folder).glob("*.yaml"):
-        for crd in yaml.safe_load_all(path.read_text()):
-            if crd and crd["kind"] == "CustomResourceDefinition":
-                names = crd["spec"]["names"]["kind"], crd["spec"]["group"]
-                found += [
-                    ((f"{names[1]}/{one['name']}", names[0]), closed(one["schema"]["openAPIV3Schema"]))
-                    for one in crd["spec"]["versions"]
-                ]
-    return found
+    """By apiVersion and kind."""
+    return {
+        (f"{crd['spec']['group']}/{one['name']}", crd["spec"]["names"]["kind"]): closed(
+            one["schema"]["openAPIV3Schema"]
+        )
+        for crd in vendored()
+        for one in crd["spec"]["versions"]
+        if crd["spec"]["group"].startswith("gateway.")
+    }
 
 
 def closed(schema: Any) -> Any:

@@ -24,9 +24,11 @@ from tests.deploy.manifests import (
     Manifest,
     check_with_kubernetes,
     kustomized,
+    namespace_of,
     problems,
     restricted_violations,
     selects,
+    with_several_nodes,
 )
 from tests.kubernetes_fields import unknown_fields
 
@@ -38,7 +40,7 @@ OVERLAYS = sorted(
 # Those with runs; the others (Karpenter's node pools) are the cluster's.
 CLUSTERS = [name for name in OVERLAYS if (DEPLOY / "overlays" / name / "kubeflow.yaml").exists()]
 
-# Kinds of operators, of which the `kubernetes` package has no models: what they may say is listed here.
+# Kinds of operators, of which the `kubernetes` package has no models: tests/cluster checks them.
 CUSTOM_KINDS = {
     ("external-secrets.io/v1", "ExternalSecret"),
     ("external-secrets.io/v1", "SecretStore"),
@@ -317,17 +319,12 @@ def test_argo_keeps_how_a_deleted_pod_ended(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("overlay", ["standalone", "gke"])
 def test_with_several_nodes(overlay: str, tmp_path: pathlib.Path) -> None:
-    """The component is added to an overlay, as the guide says."""
-    shutil.copytree(DEPLOY, tmp_path / "kubeflow")
-    file = tmp_path / "kubeflow" / "overlays" / overlay / "kustomization.yaml"
-    kustomization = yaml.safe_load(file.read_text())
-    kustomization["components"].append("../../components/multi-node")
-    file.write_text(yaml.safe_dump(kustomization))
-    made = {(one["kind"], one["metadata"]["name"]): one for one in kustomized(file.parent)}
+    folder = with_several_nodes(overlay, tmp_path)
+    made = {(one["kind"], one["metadata"]["name"]): one for one in kustomized(folder)}
     before = {(one["kind"], one["metadata"]["name"]) for one in built(overlay)}
     added = {key: one for key, one in made.items() if key not in before}
     assert {kind for kind, _ in added} == {"TrainingRuntime", "Role", "RoleBinding", "NetworkPolicy"}
-    assert {one["metadata"]["namespace"] for one in added.values()} == {kustomization["namespace"]}
+    assert {one["metadata"]["namespace"] for one in added.values()} == {namespace_of(folder)}
     assert [problem for one in added.values() if one["kind"] != "TrainingRuntime" for problem in problems(one)] == []
     (rule,) = added["Role", "trainyard-train-jobs"]["rules"]
     assert rule == {
