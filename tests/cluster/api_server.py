@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.crds.vendored import vendored
+from tests.deploy.crds.vendored import vendored
 from tests.servers import free_port
 
 MODULE = pathlib.Path(__file__).parent / "control_plane"
@@ -189,7 +189,7 @@ def _namespace(name: str, labels: Mapping[str, str]) -> Manifest:
 
 @contextlib.contextmanager
 def running(folder: pathlib.Path) -> Iterator[ApiServer]:
-    """An API server with every CRD of `crds/`; it ends, and what it stored is gone, with the body.
+    """An API server with every CRD of tests/deploy/crds; it ends, and what it stored is gone, with the body.
 
     Args:
         folder: for data, certificates and logs.

@@ -1,7 +1,7 @@
 """What Kubernetes, and a cluster's owner, would say of a manifest: checks that the tests of deploy/ share.
 
-No cluster is asked, so that these tests run everywhere. Fields are checked against the models of the `kubernetes` package.
-tests/cluster asks an API server, which knows more, and has to be built.
+No cluster is asked, so that these tests run everywhere. Fields are checked against the models of the `kubernetes` package, and the
+operators' CRDs. tests/cluster asks an API server, which knows more, and has to be built.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pytest
 import yaml
 from kubernetes import client
 
+from tests.deploy.crds import vendored as crds
 from tests.kubernetes_fields import unknown_fields
 
 KUBEFLOW = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "kubeflow"
@@ -70,7 +71,15 @@ def model_of(manifest: Manifest) -> str:
     return f"{version.capitalize()}{manifest['kind']}"
 
 
+def is_custom(manifest: Manifest) -> bool:
+    """Whether an operator brings its kind, rather than Kubernetes."""
+    return (manifest["apiVersion"], manifest["kind"]) in crds.schemas()
+
+
 def problems(manifest: Manifest) -> list[str]:
+    """What the kind's schema has no words for, or refuses."""
+    if is_custom(manifest):
+        return crds.problems(manifest)
     return list(unknown_fields(manifest, model_of(manifest), f"{manifest['kind']}/{manifest['metadata']['name']}"))
 
 

@@ -1,4 +1,4 @@
-"""Makes the files of this folder again: `python -m tests.cluster.crds.take CHECKOUTS`.
+"""Makes the files of this folder again: `python -m tests.deploy.crds.take CHECKOUTS`.
 
 CHECKOUTS holds a git clone of each repository of SOURCES, by its name. Schemas are taken whole; only the descriptions go, which are
 nine tenths of the text and mean nothing to an API server.
