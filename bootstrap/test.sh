@@ -26,11 +26,10 @@ test_paths() {
 
 test_usage() {
   cat <<'TEXT'
-./trainyard test [--slow | --docker | --cluster] [PATH ...] [pytest options]
+./trainyard test [--slow | --docker] [PATH ...] [pytest options]
 
   --slow     slow tests, too
   --docker   only the tests of the container images, which need Docker (docs/guides/containers.md)
-  --cluster  only the tests on a Kubernetes API server, which Go builds on first use (docs/guides/kubeflow-cluster.md)
   PATH       only these, in their environment: ./trainyard test tests/serving -k predict
 
 Without any of these, up to four processes share the tests.
@@ -38,13 +37,12 @@ TEXT
 }
 
 run_tests() {
-  local quick="not slow and not docker and not cluster"
-  local marks=$quick paths=() options=() spread=() narrowed="" previous="" argument environment
+  local marks="not slow and not docker" paths=() options=() spread=() narrowed="" previous="" argument environment
   for argument in "$@"; do
     case $argument in
       -h|--help) test_usage; return 0 ;;
-      --slow) marks="not docker and not cluster"; continue ;;
-      --docker|--cluster) marks=${argument#--}; continue ;;
+      --slow) marks="not docker"; continue ;;
+      --docker) marks="docker"; continue ;;
     esac
     narrowed=yes
     case $previous in
@@ -57,8 +55,8 @@ run_tests() {
     previous=$argument
   done
 
-  if [[ $marks != not* && ${#paths[@]} -eq 0 ]]; then paths=("tests/$marks"); fi
-  if [ "$marks$narrowed" = "$quick" ]; then spread=(-n "$(test_processes)" --dist loadfile --no-loadscope-reorder); fi
+  if [ "$marks" = docker ] && [ ${#paths[@]} -eq 0 ]; then paths=(tests/docker); fi
+  if [ "$marks$narrowed" = "not slow and not docker" ]; then spread=(-n "$(test_processes)" --dist loadfile --no-loadscope-reorder); fi
   local needed=" "
   if [ ${#paths[@]} -eq 0 ]; then needed=" $TEST_ENVIRONMENTS "
   else for argument in "${paths[@]}"; do needed+="$(test_environment "$argument") "; done; fi

@@ -1,8 +1,4 @@
-"""What Kubernetes would refuse: objects checked against the models of the `kubernetes` package.
-
-An API server says all of this and more (tests/cluster), but has to be built first. This is for the tests that run everywhere, and for
-the doubles of Kubernetes, which hold each request to it.
-"""
+"""What Kubernetes would refuse: objects checked against the models of the `kubernetes` package."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """What Kubernetes, and a cluster's owner, would say of a manifest: checks that the tests of deploy/ share.
 
-No cluster is asked, so that these tests run everywhere. Fields are checked against the models of the `kubernetes` package, and the
-operators' CRDs. tests/cluster asks an API server, which knows more, and has to be built.
+No cluster is asked. Fields are checked against the models of the `kubernetes` package, and the operators' CRDs.
 """
 
 from __future__ import annotations

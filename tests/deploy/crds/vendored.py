@@ -51,7 +51,7 @@ def closed(schema: Any) -> Any:
 def problems(manifest: dict[str, Any]) -> list[str]:
     """What the schema of its kind refuses in a manifest, a line each.
 
-    Rules between fields (CEL) and admission webhooks are the API server's to ask.
+    Rules between fields (CEL) and admission webhooks are not asked.
     """
     schema = schemas()[manifest["apiVersion"], manifest["kind"]]
     where = f"{manifest['kind']}/{manifest['metadata']['name']}"
