@@ -42,7 +42,7 @@ async def supervise(
         CannotServeError: the gRPC port is taken, or with --fail-fast a model cannot be served.
         StoreError: the store or the cache cannot be used.
     """
-    with tempfile.TemporaryDirectory(prefix="trainyard-metrics-") as folder, _reserve(options) as reserved:
+    with tempfile.TemporaryDirectory(prefix="trainyard-metrics-", dir=_in_memory()) as folder, _reserve(options) as reserved:
         os.environ[_SHARED] = folder
         await _Supervisor(options, arguments, listener, reserved).run(ready)
 
@@ -156,6 +156,12 @@ class _Supervisor:
     def _tell_all(self, staged: Staged) -> None:
         for one in self._workers:
             one.tell(staged)
+
+
+def _in_memory() -> str | None:
+    """A place for files that workers map into memory: on a disk that is full, writing to one ends the worker."""
+    place = "/dev/shm"  # noqa: S108 - the folder in it is ours alone
+    return place if os.access(place, os.W_OK) else None
 
 
 def _reserve(options: argparse.Namespace) -> socket.socket:

@@ -144,8 +144,9 @@ class Worker:
         while True:
             report = Report(manager.tried(), self._began, manager.why_not(), sorted(manager.models()))
             if report != last or clock() - said_at > _REPORT_SECONDS:
-                os.write(self._reports, report.to_line())
                 metrics.flush()
+                # Aside: a supervisor that hangs reads nothing, and holds up nobody.
+                await asyncio.to_thread(os.write, self._reports, report.to_line())
                 last, said_at = report, clock()
             await asyncio.sleep(_POLL_SECONDS)
 

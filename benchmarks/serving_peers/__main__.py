@@ -73,7 +73,7 @@ def main() -> int:
     found: dict[str, dict[int, dict[str, Found]]] = {}
     for model in options.model:
         with contextlib.ExitStack() as stack:
-            ours = stack.enter_context(_ourselves(options, model))
+            _, ours = stack.enter_context(running_server(options.store, model, options.workers))
             body = request_body(ours.removeprefix("http://").partition("/")[0], model)
             urls = {_OURS: ours}
             saved_model = _saved_model(options.store, model)
@@ -95,13 +95,13 @@ def main() -> int:
 
 def _measure(urls: dict[str, str], body: str, options: argparse.Namespace) -> dict[int, dict[str, Found]]:
     for url in urls.values():
-        _load(url, body, 8, 2)
+        load(url, body, 8, 2)
     measured = {}
     for clients in options.clients:
         rounds: dict[str, list[Found]] = {name: [] for name in urls}
         for _ in range(options.rounds):
             for name, url in urls.items():
-                rounds[name].append(_load(url, body, clients, options.seconds))
+                rounds[name].append(load(url, body, clients, options.seconds))
         measured[clients] = {name: _median(them) for name, them in rounds.items()}
         _show(urls[_OURS], clients, measured[clients])
     return measured
@@ -124,7 +124,8 @@ def _median(rounds: Sequence[Found]) -> Found:
     )
 
 
-def _load(url: str, body: str, clients: int, seconds: int) -> Found:
+def load(url: str, body: str, clients: int, seconds: int) -> Found:
+    """What `wrk` finds with so many connections in so many seconds."""
     with tempfile.TemporaryDirectory() as folder:
         script, said = pathlib.Path(folder, "ask.lua"), pathlib.Path(folder, "body")
         said.write_text(body)
@@ -157,27 +158,18 @@ def _milliseconds(told: str, share: str) -> float:
 
 
 @contextlib.contextmanager
-def _ourselves(options: argparse.Namespace, model: str) -> Iterator[str]:
+def running_server(store: str, model: str, workers: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The model server with one model: its process, and where to ask for predictions."""
     with tempfile.TemporaryDirectory() as folder:
         ready = pathlib.Path(folder, "ready.json")
-        command = [
-            sys.executable,
-            "-m",
-            "serving",
-            "--store",
-            options.store,
-            "--model",
-            model,
-            "--ready-file",
-            str(ready),
-        ]
-        command += ["--workers", str(options.workers), "--rest-port", "0", "--grpc-port", "0", "--fail-fast"]
+        command = [sys.executable, "-m", "serving", "--store", store, "--model", model, "--ready-file", str(ready)]
+        command += ["--workers", str(workers), "--rest-port", "0", "--grpc-port", "0", "--fail-fast"]
         with _running(command, {}) as process:
             while not ready.exists():
                 if process.poll() is not None:
                     raise SystemExit(f"the server ended with {process.returncode}: {' '.join(command)}")
                 time.sleep(0.1)
-            yield f"http://127.0.0.1:{json.loads(ready.read_text())['rest']}/v1/models/{model}:predict"
+            yield process, f"http://127.0.0.1:{json.loads(ready.read_text())['rest']}/v1/models/{model}:predict"
 
 
 @contextlib.contextmanager

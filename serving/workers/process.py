@@ -16,6 +16,7 @@ from serving.workers.messages import Report, Staged
 
 _log = logging.getLogger("serving")
 
+_MOST_LINE_BYTES = 1 << 24
 _SILENT_SECONDS = 60.0
 """A worker that says nothing for so long hangs: to load a model, TensorFlow holds Python's lock for seconds."""
 
@@ -102,6 +103,7 @@ class WorkerProcess:
             *self._arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=_MOST_LINE_BYTES,
             pass_fds=self._descriptors,
             env=os.environ | self._environment,
             start_new_session=True,  # Ctrl-C reaches the supervisor, which passes it on
