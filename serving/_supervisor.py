@@ -42,7 +42,10 @@ async def supervise(
         CannotServeError: the gRPC port is taken, or with --fail-fast a model cannot be served.
         StoreError: the store or the cache cannot be used.
     """
-    with tempfile.TemporaryDirectory(prefix="trainyard-metrics-", dir=_in_memory()) as folder, _reserve(options) as reserved:
+    with (
+        tempfile.TemporaryDirectory(prefix="trainyard-metrics-", dir=_in_memory()) as folder,
+        _reserve(options) as reserved,
+    ):
         os.environ[_SHARED] = folder
         await _Supervisor(options, arguments, listener, reserved).run(ready)
 
