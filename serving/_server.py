@@ -16,8 +16,7 @@ from typing import Protocol
 import grpc
 import grpc.aio
 import uvicorn
-from grpc_reflection.v1alpha.reflection import SERVICE_NAME as REFLECTION
-from grpc_reflection.v1alpha.reflection import enable_server_reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from starlette.types import ASGIApp
 
 import tracing
@@ -45,6 +44,7 @@ from serving.open_inference.rest import OpenInferenceApi
 from serving.openapi.api import OpenApi
 from serving.rpc.health import SERVICE as HEALTH
 from serving.rpc.health import add_health
+from serving.rpc.methods import Methods
 from serving.tfserving.grpc_services import SERVICES as TF_SERVING
 from serving.tfserving.grpc_services import add_services
 from serving.tfserving.rest import BELOW, TfServingApi
@@ -238,11 +238,13 @@ def _grpc_server(
             ("grpc.server_handshake_timeout_ms", int(options.silence_seconds * 1000)),
         ],
     )
-    add_services(server, inference, aside)
-    grpc_service.add_service(server, inference, aside)
-    add_health(server, inference)
+    methods = Methods(server)
+    add_services(methods, inference, aside)
+    grpc_service.add_service(methods, inference, aside)
+    add_health(methods, inference)
     if options.grpc_reflection:
-        enable_server_reflection((*TF_SERVING, grpc_service.SERVICE, HEALTH, REFLECTION), server)
+        services = (*TF_SERVING, grpc_service.SERVICE, HEALTH, reflection.SERVICE_NAME)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflection.aio.ReflectionServicer(services), methods)
     return server
 
 

@@ -7,7 +7,6 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from serving.access.door import Door
 from serving.errors import LimitedError, ServingError
@@ -20,7 +19,7 @@ Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandl
 
 
 class RpcDoor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Lets calls through to the services; what it refuses is refused before its message is decoded."""
+    """Lets calls through to `Methods`; what it refuses is refused before its message is decoded."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
@@ -53,26 +52,20 @@ class RpcDoor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self, handler: grpc.RpcMethodHandler, path: str, headers: Mapping[str, str], key: str
     ) -> grpc.RpcMethodHandler:
         async def answer(message: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            """From bytes to bytes, so that their number is known."""
             with self._door.passing("grpc", path, headers) as exchange:
                 exchange.key, exchange.bytes_in = key, len(message)
                 exchange.code = grpc.StatusCode.UNKNOWN.name  # what gRPC says where a service fails
                 try:
-                    request = handler.request_deserializer(message)
-                    response: bytes = handler.response_serializer(await handler.unary_unary(request, context))
+                    response: bytes = await handler.unary_unary(message, context)
                     exchange.bytes_out = len(response)
                     exchange.code = _code(context)
                     return response
-                except DecodeError:
-                    exchange.code = grpc.StatusCode.INVALID_ARGUMENT.name
-                    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the message is not the method's request.")
                 except grpc.aio.AbortError:
                     exchange.code = _code(context)
                     raise
                 except asyncio.CancelledError:
                     exchange.code = grpc.StatusCode.CANCELLED.name
                     raise
-            raise AssertionError("context.abort raises")
 
         return grpc.unary_unary_rpc_method_handler(answer)
 

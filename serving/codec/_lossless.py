@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -35,8 +33,9 @@ def objection(value: float, dtype: np.dtype[Any]) -> str:
         if abs(value) > most:
             return f"whole numbers beyond {most:,} may lose digits as {dtype}; write 1.0 and not 1 to have it rounded"
         return ""
-    if math.isfinite(value) and dtype.kind == "f" and abs(value) > float(np.finfo(dtype).max):
-        return f"it is outside the range of {dtype}"
+    with np.errstate(over="ignore"):
+        if math.isfinite(value) and math.isinf(float(dtype.type(value))):
+            return f"it is outside the range of {dtype}"
     return ""
 
 
@@ -50,11 +49,3 @@ def are_plain(values: Any, dtype: np.dtype[Any]) -> bool:
         bounds = np.iinfo(dtype)
         return bool(bounds.min <= min(values) and max(values) <= bounds.max)
     return False
-
-
-def has_booleans(values: Any, rank: int) -> bool:
-    """Whether a list that is nested so deep holds a true or a false, which NumPy takes for 1 and 0."""
-    leaves: Iterable[Any] = values if rank else [values]
-    for _ in range(rank - 1):
-        leaves = itertools.chain.from_iterable(leaves)
-    return bool in set(map(type, leaves))

@@ -10,6 +10,7 @@ import binascii
 import codecs
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NoReturn
@@ -17,9 +18,10 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 
-from serving.codec._lossless import are_plain, has_booleans, most_whole, objection
+from serving.codec._lists import MOST_NESTED, flattened, kinds_in
+from serving.codec._lossless import are_plain, most_whole, objection
 from serving.codec.signature import TensorInfo, show_shape
-from serving.codec.tensors import Arrays, by_input, fill_missing, open_as_one, show, shown_names
+from serving.codec.tensors import Arrays, by_input, open_as_one, show, shown_names
 from serving.errors import BadRequestError
 
 Where = Callable[[tuple[int, ...]], str]
@@ -27,9 +29,10 @@ Where = Callable[[tuple[int, ...]], str]
 
 _IMAGES = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")  # how a JPEG, a PNG, a GIF and a WebP begin in base64
 _FIELDS = (b'"instances"', b'"inputs"', b'"examples"', b'"context"', b'"signature_name"')
-MOST_NESTED = 32  # lists in lists; NumPy and TensorFlow take few more
+_MOST_DIGITS = 20  # of a whole number of 64 bits, and its sign
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
-_TAKES = {"f": "fiu", "i": "iu", "u": "iu", "b": "b", "V": "fiu"}  # V: bfloat16 and similar
+_TAKES = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}, "V": {int, float}}  # V: bfloat16 and similar
+_UNEQUAL = "lists of unequal length"
 _EXPECTED = {"f": "a number", "i": "a whole number", "u": "a whole number", "b": "true or false", "V": "a number"}
 
 
@@ -54,13 +57,25 @@ def _parse(body: bytes) -> Any:
         except orjson.JSONDecodeError:
             if b"NaN" not in body and b"Infinity" not in body:
                 raise
-    document = json.loads(body, object_pairs_hook=lambda pairs: dict(reversed(pairs)))
-    try:
-        orjson.dumps(document)
-    except TypeError as error:
-        if "surrogates" in str(error):  # half a character, which no encoding has
-            raise ValueError(error) from None
+    document = json.loads(
+        body, object_pairs_hook=lambda pairs: dict(reversed(pairs)), parse_int=_whole, parse_float=_decimal
+    )
+    if b"\\u" in body:  # the only way to half a character, which no encoding has
+        json.dumps(document, ensure_ascii=False).encode()
     return document
+
+
+def _whole(text: str) -> int | float:
+    """A whole number, or a decimal one where it has more than 64 bits, as TF Serving and orjson have it."""
+    value = int(text) if len(text) <= _MOST_DIGITS else math.inf
+    return value if -(2**63) <= value < 2**64 else _decimal(text)
+
+
+def _decimal(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:40]} is beyond the range of float64")
+    return value
 
 
 def is_by_row(document: Mapping[str, Any]) -> bool:
@@ -114,7 +129,7 @@ def decode_rows(instances: list[Any], inputs: Mapping[str, TensorInfo]) -> Array
 
 
 def decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
-    """The tensors of columns, by input name.
+    """The tensors of columns, by input name; inputs without a value are left out.
 
     Raises:
         BadRequestError: names the input that does not fit.
@@ -130,7 +145,7 @@ def decode_columns(columns: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
         for name, info in inputs.items()
         if columns.get(name) is not None
     }
-    return fill_missing(arrays, inputs)
+    return arrays
 
 
 def decode_tensor(values: Any, info: TensorInfo, where: Where) -> np.ndarray[Any, Any]:
@@ -161,44 +176,43 @@ def _numbers(values: Any, info: TensorInfo, where: Where) -> np.ndarray[Any, Any
         raise BadRequestError(f"{where(())}: JSON has no numbers of type {info.dtype}. Ask by gRPC.")
     if are_plain(values, info.dtype):
         return np.array(values, info.dtype)
-    try:
-        array = np.array(values)
-    except (ValueError, OverflowError, RecursionError):  # lists of unequal length, or an integer beyond 64 bits
-        array = np.empty((), dtype=object)
-    kind = info.dtype.kind
-    if array.size and (
-        array.dtype.kind not in takes
-        or (kind != "b" and ((array == 0) | (array == 1)).any() and has_booleans(values, array.ndim))
-    ):
-        _raise_type(values, info, where)
+    flat = flattened(values)
+    if flat is None or not flat.kinds <= takes:
+        if not kinds_in(values) <= takes:
+            _raise_type(values, info, where)
         _raise_shape(values, info, where)
-    if kind in "iu" and array.size:
+    if info.dtype.kind in "iu" and flat.values:
         bounds = np.iinfo(info.dtype)
-        if int(array.min()) < bounds.min or int(array.max()) > bounds.max:
+        if min(flat.values) < bounds.min or max(flat.values) > bounds.max:
             raise BadRequestError(f"{where(())}: a whole number is outside the range of {info.dtype}.")
-    elif kind in "fV" and (np.abs(array.astype(np.float64)) > most_whole(info.dtype)).any():
+    elif info.dtype.kind in "fV":
+        return _decimals(values, flat.values, info, where).reshape(flat.shape)
+    return np.array(flat.values, info.dtype).reshape(flat.shape)
+
+
+def _decimals(values: Any, flat: list[Any], info: TensorInfo, where: Where) -> np.ndarray[Any, Any]:
+    """The numbers of lists, once it is known that the type has each of them."""
+    array = np.array(flat, np.float64)
+    if (np.abs(array) > most_whole(info.dtype)).any():
         for path, value in _leaves(values):
             if wrong := objection(value, info.dtype):
                 raise BadRequestError(f"{where(path)}: {wrong}. Received: {show(value)}")
-    with np.errstate(over="ignore"):
-        return array.astype(info.dtype)
+    return array.astype(info.dtype)
 
 
 def _strings(values: Any, info: TensorInfo, where: Where) -> np.ndarray[Any, Any]:
-    if isinstance(values, list) and all(type(value) is str for value in values):
-        shape: tuple[int, ...] = (len(values),)
-        flat = [value.encode() for value in values]
-        if info.is_date:
+    flat = flattened(values)
+    if flat is not None and flat.kinds <= {str}:
+        texts = [value.encode() for value in flat.values]
+        if info.is_date and len(flat.shape) == 1:
             _insist_on_dates(values, info, where)
     else:
-        shape = _shape(values)
-        flat = [_bytes(value, info, where(path)) for path, value in _leaves(values)]
-    array = np.empty(len(flat), dtype=object)
-    array[:] = flat
-    try:
-        return array.reshape(shape)
-    except ValueError:
+        texts = [_bytes(value, info, where, path) for path, value in _leaves(values)]
+    if flat is None:
         _raise_shape(values, info, where)
+    array = np.empty(len(texts), dtype=object)
+    array[:] = texts
+    return array.reshape(flat.shape)
 
 
 def _insist_on_dates(values: list[str], info: TensorInfo, where: Where) -> None:
@@ -212,7 +226,7 @@ def _insist_on_dates(values: list[str], info: TensorInfo, where: Where) -> None:
             )
 
 
-def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
+def _bytes(value: Any, info: TensorInfo, where: Where, path: tuple[int, ...]) -> bytes:
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, bytes):  # of a file; JSON has none
@@ -220,9 +234,9 @@ def _bytes(value: Any, info: TensorInfo, where: str) -> bytes:
     if isinstance(value, bool) and info.booleans:
         return info.booleans[value].encode()
     if is_b64(value):
-        return decode_b64(value, where)
+        return decode_b64(value, where(path))
     raise BadRequestError(
-        f'{where}: expected a string or {{"b64": "..."}} ({info.shown!r} is string). Received: {show(value)}'
+        f'{where(path)}: expected a string or {{"b64": "..."}} ({info.shown!r} is string). Received: {show(value)}'
     )
 
 
@@ -246,21 +260,16 @@ def hint_at_base64(arrays: Arrays) -> str:
 
 
 def _leaves(values: Any, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
-    if len(path) > MOST_NESTED:
-        raise BadRequestError(f"lists are nested more than {MOST_NESTED} deep.")
-    if isinstance(values, list):
-        for index, value in enumerate(values):
-            yield from _leaves(value, (*path, index))
-    else:
+    if not isinstance(values, list):
         yield path, values
-
-
-def _shape(values: Any) -> tuple[int, ...]:
-    shape = []
-    while isinstance(values, list):
-        shape.append(len(values))
-        values = values[0] if values else None
-    return tuple(shape)
+        return
+    if len(path) >= MOST_NESTED:
+        raise BadRequestError(f"lists are nested more than {MOST_NESTED} deep.")
+    for index, value in enumerate(values):
+        if isinstance(value, list):
+            yield from _leaves(value, (*path, index))
+        else:
+            yield (*path, index), value
 
 
 def _raise_type(values: Any, info: TensorInfo, where: Where) -> None:
@@ -271,8 +280,6 @@ def _raise_type(values: Any, info: TensorInfo, where: Where) -> None:
             raise BadRequestError(
                 f"{where(path)}: expected {_EXPECTED[kind]} ({info.type_name}). Received: {show(value)}"
             )
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise BadRequestError(f"{where(path)}: {value} is outside the range of {info.dtype}.")
 
 
 def _raise_shape(values: Any, info: TensorInfo, where: Where) -> NoReturn:
@@ -280,17 +287,17 @@ def _raise_shape(values: Any, info: TensorInfo, where: Where) -> NoReturn:
     if isinstance(values, list) and values and info.shape != ():
         wanted = info.row_shape
         for row, value in enumerate(values):
-            found = _shape(value)
-            depths = [len(path) for path, _ in _leaves(value)]
-            ragged = depths != [len(found)] * int(np.prod(found, dtype=np.int64))
-            if ragged or not dataclasses.replace(info, shape=wanted).accepts(found):
-                received = "lists of unequal length" if ragged else _show_row(found)
+            found = flattened(value)
+            if found is None or not dataclasses.replace(info, shape=wanted).accepts(found.shape):
+                received = _show_row(found.shape) if found else _UNEQUAL
                 raise BadRequestError(
                     f"{where((row,))}: expected {_show_row(wanted)} for {info.shown!r}. Received: {received}"
                 )
-            wanted = found  # dimensions that the signature leaves open must be equal in all rows of a request
+            wanted = found.shape  # dimensions that the signature leaves open must be equal in all rows of a request
+    whole = flattened(values)
     raise BadRequestError(
-        f"{where(())}: expected shape {show_shape(info.shape)} for {info.shown!r}. Received: {list(_shape(values))}"
+        f"{where(())}: expected shape {show_shape(info.shape)} for {info.shown!r}. "
+        f"Received: {list(whole.shape) if whole else _UNEQUAL}"
     )
 
 

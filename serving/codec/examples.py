@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +20,7 @@ from serving.errors import BadRequestError
 from spec.pictures import may_hold_picture, too_large
 
 _FLOAT32 = np.dtype(np.float32)
+_MOST_MERGED_BYTES = 16 << 20
 
 
 def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]) -> np.ndarray[Any, Any]:
@@ -37,10 +40,20 @@ def decode_examples(document: Mapping[str, Any], features: Mapping[str, Feature]
     context = document.get("context", {})
     if not isinstance(context, dict):
         raise BadRequestError(f'"context" must be an object. Received: {show(context)}')
+    with contextlib.suppress(RecursionError):  # what is nested so deep is refused below
+        insist_on_merged(len(json.dumps(context)), len(examples))
     serialized = [_serialize(example, context, features, row) for row, example in enumerate(examples)]
     array = np.empty(len(serialized), dtype=object)
     array[:] = serialized
     return array
+
+
+def insist_on_merged(size: int, examples: int) -> None:
+    """Raises BadRequestError where a context of so many bytes would be much larger, once it is in each example."""
+    if examples > 1 and size * examples > _MOST_MERGED_BYTES:
+        raise BadRequestError(
+            f"a context of {size:,} bytes in {examples:,} examples makes more than {_MOST_MERGED_BYTES:,}; send fewer at once."
+        )
 
 
 def check_pictures_of(serialized: np.ndarray[Any, Any]) -> None:

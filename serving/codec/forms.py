@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import email.message
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -15,6 +15,10 @@ from serving.errors import BadRequestError
 MEDIA_TYPE = "multipart/form-data"
 _FILE_NAMES = ("image", "file")
 """What a part with a file may be called besides the input, where only one input takes bytes."""
+_DISPOSITION = "content-disposition"
+_MOST_HEAD_BYTES = 8192
+_MOST_HEADER_CHARACTERS = 2048  # to read one takes time that grows with its square
+_MOST_REPEATED_BYTES = 16 << 20
 
 
 def is_form(content_type: str) -> bool:
@@ -33,9 +37,7 @@ def parse_form(body: bytes, content_type: str) -> dict[str, list[str | bytes]]:
     Raises:
         BadRequestError: the body is not a form.
     """
-    header = email.message.Message()
-    header["content-type"] = content_type
-    boundary = header.get_boundary()
+    boundary = _said(lambda header: header.get_boundary(), "content-type", content_type)
     if not boundary:
         raise BadRequestError(f"Content-Type has no boundary. Received: {content_type[:100]!r}")
     parts: dict[str, list[str | bytes]] = {}
@@ -61,10 +63,12 @@ def decode_form(parts: Mapping[str, list[str | bytes]], inputs: Mapping[str, Ten
             raise BadRequestError(
                 f"form, field {name!r}: has {len(values)} values, others have {rows}. Give one for each row, or one for all."
             )
-    return [
-        {name: _value(name, values[row % len(values)], inputs.get(name)) for name, values in columns.items()}
-        for row in range(rows)
-    ]
+        if len(values) == 1 and len(values[0]) * rows > _MOST_REPEATED_BYTES:
+            raise BadRequestError(
+                f"form, field {name!r}: a value of {len(values[0]):,} bytes is given once for {rows:,} rows; give each row its own."
+            )
+    read = {name: [_value(name, one, inputs.get(name)) for one in values] for name, values in columns.items()}
+    return [{name: values[row % len(values)] for name, values in read.items()} for row in range(rows)]
 
 
 def _split(body: bytes, boundary: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -81,17 +85,30 @@ def _split(body: bytes, boundary: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _disposition(head: bytes) -> tuple[str, bool]:
     """The name of a part's field, and whether it is a file."""
-    part = email.message.Message()
-    for line in head.decode("utf-8", "replace").split("\r\n"):
-        name, _, value = line.partition(":")
-        if name.strip().lower() == "content-disposition":
-            part["content-disposition"] = value.strip()
-    field = part.get_param("name", header="content-disposition")
+    if len(head) > _MOST_HEAD_BYTES:
+        raise BadRequestError(f"a part of the form has headers of {len(head):,} bytes; at most {_MOST_HEAD_BYTES:,}.")
+    lines = (line.partition(":") for line in head.decode("utf-8", "replace").split("\r\n"))
+    said = next((value.strip() for name, _, value in lines if name.strip().lower() == _DISPOSITION), "")
+    field = _said(lambda part: part.get_param("name", header=_DISPOSITION), _DISPOSITION, said)
     if not isinstance(field, str) or not field:
         raise BadRequestError(
             'a part of the form has no Content-Disposition with a name, e.g. form-data; name="image".'
         )
-    return field, part.get_filename() is not None
+    return field, _said(lambda part: part.get_filename(), _DISPOSITION, said) is not None
+
+
+def _said(find: Callable[[email.message.Message], Any], name: str, value: str) -> Any:
+    """What is found in a header."""
+    if len(value) > _MOST_HEADER_CHARACTERS:
+        raise BadRequestError(
+            f"the form's {name} has {len(value):,} characters; at most {_MOST_HEADER_CHARACTERS:,}. Received: {value[:100]!r}"
+        )
+    message = email.message.Message()
+    try:
+        message[name] = value
+        return find(message)
+    except (ValueError, TypeError):  # of parameters in parts and encodings (RFC 2231), which forms do not have
+        raise BadRequestError(f"the form's {name} is not valid. Received: {value[:100]!r}") from None
 
 
 def _text(name: str, content: bytes) -> str:

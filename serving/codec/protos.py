@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import input_pb2
 
+from serving.codec.examples import insist_on_merged
 from serving.errors import BadRequestError
 
 # Where a TensorProto has the values of a type.
@@ -23,7 +24,8 @@ _FIELDS = {
     tf.uint8: "int_val",
     tf.bool: "bool_val",
 }
-_MOST_REPEATED = 1 << 20
+_MOST_REPEATED_BYTES = 8 << 20
+_NUMBER_BYTES = 8
 
 
 def to_proto(array: np.ndarray[Any, Any]) -> Any:
@@ -50,6 +52,10 @@ def to_array(name: str, proto: tensor_pb2.TensorProto) -> np.ndarray[Any, Any]:
         array: np.ndarray[Any, Any] = tf.make_ndarray(proto)
     except (ValueError, TypeError, OverflowError) as error:
         raise BadRequestError(f"input {name!r} is not a valid TensorProto: {error}") from None
+    except KeyError:  # a type that no tensor outside of a graph has
+        raise BadRequestError(f"input {name!r}: there are no tensors of type {proto.dtype}.") from None
+    if array.dtype.kind == "O" and not proto.string_val:
+        array[...] = b""  # TensorFlow's default; make_ndarray says "", which is no bytes
     return array
 
 
@@ -57,13 +63,14 @@ def examples_of(given: input_pb2.Input) -> np.ndarray[Any, Any]:
     """Serialized tf.Example, [N], with the context merged into each.
 
     Raises:
-        BadRequestError: there is none.
+        BadRequestError: there is none, or a large context for many.
     """
     kind = given.WhichOneof("kind")
     examples = list(getattr(given, kind).examples) if kind else []
     if not examples:
         raise BadRequestError("input: at least one example is needed, in example_list or example_list_with_context.")
     if kind == "example_list_with_context":
+        insist_on_merged(given.example_list_with_context.context.ByteSize(), len(examples))
         for example in examples:
             for name, feature in given.example_list_with_context.context.features.feature.items():
                 example.features.feature[name].CopyFrom(feature)
@@ -79,8 +86,9 @@ def _insist_on_values(name: str, proto: tensor_pb2.TensorProto) -> None:
         raise BadRequestError(f"input {name!r}: a shape has no negative sizes. Received: {sizes}")
     wanted = math.prod(sizes)
     given = sum(len(values) for field, values in proto.ListFields() if field.name.endswith("_val"))
-    if not proto.tensor_content and given < wanted and wanted > _MOST_REPEATED:
+    each = max(_NUMBER_BYTES, len(proto.string_val[-1]) if proto.string_val else 0)
+    if not proto.tensor_content and given < wanted and wanted * each > _MOST_REPEATED_BYTES:
         raise BadRequestError(
-            f"input {name!r}: shape {sizes} has {wanted:,} values, and {given:,} are given; more than {_MOST_REPEATED:,} have to be "
-            "given one by one."
+            f"input {name!r}: shape {sizes} has {wanted:,} values, and {given:,} are given; more than "
+            f"{_MOST_REPEATED_BYTES // each:,} such have to be given one by one."
         )

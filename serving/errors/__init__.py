@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from spec.words import one_line
 
-_MOST_CHARACTERS = 1000  # what a caller sent may stand in a message
+MOST_CHARACTERS = 1000  # what a caller sent may stand in a message
 
 
 class ServingError(Exception):
@@ -24,7 +24,7 @@ class ServingError(Exception):
     retry_after: int | None = None
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message, _MOST_CHARACTERS))
+        super().__init__(one_line(message, MOST_CHARACTERS))
 
 
 class BadRequestError(ServingError):

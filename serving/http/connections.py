@@ -31,7 +31,7 @@ class BoundedHttp(HttpToolsProtocol):
     ) -> None:
         super().__init__(*arguments, **more)
         self._known, self._leaving = known, leaving
-        self._head_bytes = 0
+        self._bare_bytes = 0  # since the last that an application is given
         self._head_since: float | None = None
         self._body_since: float | None = None
         self._heard = 0.0
@@ -46,28 +46,39 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._bare_bytes += len(data)
         super().data_received(data)
-        if self._head_since is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > _MOST_HEAD_BYTES:
-                self._refuse(b"431 Request Header Fields Too Large", f"a head has at most {_MOST_HEAD_BYTES} bytes.")
+        if self._bare_bytes > _MOST_HEAD_BYTES and (self._head_since or self._body_since) is not None:
+            self._refuse(
+                b"431 Request Header Fields Too Large",
+                f"a head has at most {_MOST_HEAD_BYTES} bytes, and so has what stands between two parts of a body, or after the last.",
+            )
         elif self._body_since is not None:
             self._heard = time.monotonic()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._bare_bytes = 0
         if self._head_since is None:
             self._head_since = time.monotonic()
 
     def on_headers_complete(self) -> None:
-        self._head_since, self._head_bytes = None, 0
+        self._head_since, self._bare_bytes = None, 0
         self._body_since = self._heard = time.monotonic()
         super().on_headers_complete()
         if self._leaving():
             self.cycle.keep_alive = False
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._body_since is None:  # what follows a body in chunks is nobody's to read
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._bare_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
-        self._body_since = None
+        self._body_since, self._bare_bytes = None, 0
         super().on_message_complete()
 
     def check(self, now: float, seconds: float) -> None:

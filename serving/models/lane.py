@@ -110,10 +110,7 @@ class Lane:
             BusyError: too many wait.
             TooLongInLineError: it waited too long, and was not started.
         """
-        if rows > self.options.max_rows:
-            raise BadRequestError(
-                f"a request may have {self.options.max_rows:,} rows (--max-rows). Received: {rows:,}. Send fewer at once."
-            )
+        self.insist_on_rows(rows)
         if self._places >= self.options.max_in_flight:
             raise BusyError(
                 f"{self.options.max_in_flight} requests to {self._name} are under way, which is the limit (--max-in-flight); try again"
@@ -136,6 +133,13 @@ class Lane:
         finally:
             waiting.gone = True  # its caller may have left
             self._places -= 1
+
+    def insist_on_rows(self, rows: int) -> None:
+        """Raises BadRequestError for more rows than a request may have."""
+        if rows > self.options.max_rows:
+            raise BadRequestError(
+                f"a request may have {self.options.max_rows:,} rows (--max-rows). Received: {rows:,}. Send fewer at once."
+            )
 
     def close(self) -> None:
         """Ends the threads once the line is empty."""

@@ -231,6 +231,8 @@ class Servable:
         if unknown := arrays.keys() - signature.inputs.keys():
             known = ", ".join(info.shown for info in signature.inputs.values())
             raise BadRequestError(f"there is no input {sorted(unknown)[0]!r}. Known: {known}")
+        if self.features:  # before there are as many of each that is missing
+            self.lane.insist_on_rows(max((len(one) for one in arrays.values() if one.ndim), default=0))
         arrays = fill_missing(arrays, signature.inputs)
         for name, array in arrays.items():
             check_array(array, signature.inputs[name])

@@ -24,6 +24,7 @@ from serving.open_inference._tensors import checked_shape, datatype_of, from_byt
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The header that says how many bytes of a body are JSON; without it all are."""
+_MOST_DIGITS = 18  # of any body's size; of thousands Python makes no number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +91,9 @@ def answer(model: str, version: int, request: JsonRequest, outputs: Arrays) -> t
 def _split_at(body: bytes, header_length: str) -> int:
     if not header_length:
         return len(body)
-    if not (header_length.isdecimal() and int(header_length) <= len(body)):
+    if not (header_length.isdecimal() and len(header_length) <= _MOST_DIGITS and int(header_length) <= len(body)):
         raise BadRequestError(
-            f"{HEADER_LENGTH}: must be a number of bytes up to the body's {len(body):,}. Received: {header_length!r}"
+            f"{HEADER_LENGTH}: must be a number of bytes up to the body's {len(body):,}. Received: {header_length[:60]!r}"
         )
     return int(header_length)
 

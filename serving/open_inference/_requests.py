@@ -10,9 +10,10 @@ import numpy as np
 
 from serving.codec.decoding import raise_unknown
 from serving.codec.signature import TensorInfo
-from serving.codec.tensors import Arrays, by_input
+from serving.codec.tensors import Arrays, by_input, show
 from serving.errors import BadRequestError
 from serving.inference.inference import Call, Request
+from serving.inference.versions import version_number
 from serving.models.servable import Signature
 from serving.open_inference._tensors import DTYPES, datatype_of
 
@@ -100,11 +101,7 @@ def version_of(text: str) -> int | None:
     Raises:
         BadRequestError: it is no whole number.
     """
-    if text and not text.isdecimal():
-        raise BadRequestError(
-            f'a version is a whole number. Received: {text!r}. A label is a parameter of the request: {{"label": "canary"}}.'
-        )
-    return int(text) if text else None
+    return version_number(text, 'A label is a parameter of the request: {"label": "canary"}.') if text else None
 
 
 def text_parameter(parameters: Mapping[str, Any], name: str) -> str | None:
@@ -115,7 +112,7 @@ def text_parameter(parameters: Mapping[str, Any], name: str) -> str | None:
     """
     value = parameters.get(name)
     if value is not None and not isinstance(value, str):
-        raise BadRequestError(f"parameters.{name}: must be a string. Received: {value!r}")
+        raise BadRequestError(f"parameters.{name}: must be a string. Received: {show(value)}")
     return value
 
 
@@ -129,7 +126,7 @@ def refuse_unsupported(parameters: Mapping[str, Any], where: str) -> None:
 def checked_datatype(datatype: Any, where: str) -> str:
     """Raises BadRequestError unless it is one of the protocol's."""
     if not isinstance(datatype, str) or datatype not in DTYPES:
-        raise BadRequestError(f"{where}: datatype must be one of {', '.join(DTYPES)}. Received: {datatype!r}")
+        raise BadRequestError(f"{where}: datatype must be one of {', '.join(DTYPES)}. Received: {show(datatype)}")
     return datatype
 
 

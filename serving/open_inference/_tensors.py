@@ -10,7 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from serving.codec.decoding import MOST_NESTED
+from serving.codec._lists import MOST_NESTED
 from serving.codec.tensors import show
 from serving.errors import BadRequestError
 
@@ -33,6 +33,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _LENGTH = struct.Struct("<I")
+_MOST_SIZE = 2**63
 
 
 def datatype_of(dtype: np.dtype[Any]) -> str:
@@ -44,9 +45,13 @@ def checked_shape(shape: Any, where: str) -> tuple[int, ...]:
     """A shape as a request gives it.
 
     Raises:
-        BadRequestError: it is no list of whole numbers of at least 0.
+        BadRequestError: it is no list of whole numbers of at least 0, of 64 bits.
     """
-    if not isinstance(shape, Sequence) or isinstance(shape, str) or any(type(n) is not int or n < 0 for n in shape):
+    if (
+        not isinstance(shape, Sequence)
+        or isinstance(shape, str)
+        or any(type(n) is not int or not 0 <= n < _MOST_SIZE for n in shape)
+    ):
         raise BadRequestError(f"{where}: shape must be a list of whole numbers of at least 0. Received: {show(shape)}")
     if len(shape) > MOST_NESTED:
         raise BadRequestError(f"{where}: shape has more than {MOST_NESTED} dimensions.")

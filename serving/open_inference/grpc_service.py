@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc.aio
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from serving.errors import ServingError
@@ -14,6 +13,7 @@ from serving.open_inference import _messages
 from serving.open_inference._metadata import model_metadata, server_metadata
 from serving.open_inference._requests import InferRequest, checked, version_of
 from serving.rpc.answered import Context, answered
+from serving.rpc.methods import Methods
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 
@@ -78,6 +78,6 @@ class GRPCInferenceService(service_pb2_grpc.GRPCInferenceServiceServicer):  # ty
         )
 
 
-def add_service(server: grpc.aio.Server, inference: Inference, aside: Aside) -> None:
+def add_service(methods: Methods, inference: Inference, aside: Aside) -> None:
     """Makes a server answer the protocol's service."""
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(GRPCInferenceService(inference, aside), server)
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(GRPCInferenceService(inference, aside), methods)

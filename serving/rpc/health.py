@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-import grpc
-import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from serving.errors import NotFoundError
 from serving.inference.inference import Inference
-from serving.rpc.answered import Context
+from serving.rpc.answered import Context, refuse
+from serving.rpc.methods import Methods
 
 SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _WATCH_SECONDS = 0.2
@@ -32,9 +32,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         status = self._status(request.service)
         if status == _UNKNOWN:
             known = ", ".join(sorted(self._inference.manager.models())) or "none yet"
-            await context.abort(
-                grpc.StatusCode.NOT_FOUND, f"there is no model {request.service!r} here. Served: {known}"
-            )
+            await refuse(context, NotFoundError(f"there is no model {request.service!r} here. Served: {known}"))
         return health_pb2.HealthCheckResponse(status=status)
 
     async def Watch(
@@ -58,6 +56,6 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         return _SERVING if ready and not self._inference.leaving else _NOT_SERVING
 
 
-def add_health(server: grpc.aio.Server, inference: Inference) -> None:
+def add_health(methods: Methods, inference: Inference) -> None:
     """Makes a server answer gRPC's health service."""
-    health_pb2_grpc.add_HealthServicer_to_server(Health(inference), server)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(inference), methods)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import functools
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -22,6 +23,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from serving.codec.decoding import raise_unknown
 from serving.codec.protos import examples_of, to_array, to_proto
 from serving.codec.tensors import Arrays, by_input
 from serving.errors import BadRequestError, UnsupportedError
@@ -29,6 +31,7 @@ from serving.http.aside import Aside
 from serving.inference.inference import METADATA, Call, Inference, Request, Work
 from serving.models.servable import CLASSIFY, REGRESS, Signature
 from serving.rpc.answered import Context, answered
+from serving.rpc.methods import Methods
 from serving.tfserving._status import SIGNATURE_DEF, signature_def_map, status_response
 
 _Response = TypeVar("_Response")
@@ -78,8 +81,10 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         self, request: inference_pb2.MultiInferenceRequest, context: Context
     ) -> inference_pb2.MultiInferenceResponse:
         async def answer(request_id: str) -> inference_pb2.MultiInferenceResponse:
-            examples, model = await self._examples(request), _only_model(request.tasks)
+            model = _only_model(request.tasks)
             targets = [_wanted(task.model_spec) for task in request.tasks]
+            _refuse_twice(request.tasks, targets)
+            examples = await self._examples(request)
             results: dict[int, inference_pb2.InferenceResult] = {}
             # Tasks that ask the same version have one answer: by stable, or by the canary, and not some by either.
             for target in dict.fromkeys(targets):
@@ -142,11 +147,11 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
         )
 
 
-def add_services(server: grpc.aio.Server, inference: Inference, aside: Aside) -> None:
+def add_services(methods: Methods, inference: Inference, aside: Aside) -> None:
     """Makes a server answer TF Serving's two services."""
     predictions = PredictionService(inference, aside)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(inference), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, methods)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(inference), methods)
 
 
 def _wanted(spec: model_pb2.ModelSpec) -> tuple[int | None, str | None]:
@@ -172,8 +177,12 @@ def _asked(call: Call, request: predict_pb2.PredictRequest) -> tuple[Signature, 
         raise BadRequestError(
             f"output_filter: there is no output {sorted(unknown)[0]!r}. Known: {', '.join(signature.outputs)}"
         )
-    arrays = {name: to_array(name, proto) for name, proto in request.inputs.items()}
-    return signature, call.servable.checked(signature, by_input(arrays, signature.inputs, "inputs"))
+    given = by_input(request.inputs, signature.inputs, "inputs")
+    if (
+        unknown := given.keys() - signature.inputs.keys()
+    ):  # before any is read: a small message may name many large tensors
+        raise_unknown(unknown, signature.inputs, "inputs")
+    return signature, call.servable.checked(signature, {name: to_array(name, proto) for name, proto in given.items()})
 
 
 def _predicted(
@@ -181,7 +190,7 @@ def _predicted(
 ) -> predict_pb2.PredictResponse:
     response = predict_pb2.PredictResponse(model_spec=_spec(call, request.model_spec))
     response.model_spec.signature_name = signature.name
-    for name in request.output_filter or outputs:
+    for name in dict.fromkeys(request.output_filter) or outputs:
         response.outputs[name].CopyFrom(to_proto(outputs[name]))
     return response
 
@@ -211,6 +220,16 @@ def _only_model(tasks: Sequence[inference_pb2.InferenceTask]) -> str:
         received = ", ".join(sorted(map(repr, names))) or "no task"
         raise BadRequestError(f"tasks: at least one is needed, and all must name the same model. Received: {received}")
     return str(names.pop())
+
+
+def _refuse_twice(tasks: Sequence[inference_pb2.InferenceTask], targets: Sequence[Hashable]) -> None:
+    """Raises BadRequestError for a task that stands there twice: a small message could ask for any amount of work."""
+    asked = collections.Counter(
+        (target, task.method_name, task.model_spec.signature_name) for target, task in zip(targets, tasks, strict=True)
+    )
+    ((_, method, signature), times), *_ = asked.most_common(1)
+    if times > 1:
+        raise BadRequestError(f"tasks: {method!r} of the signature {signature!r} is asked {times:,} times; ask once.")
 
 
 async def _tasks(

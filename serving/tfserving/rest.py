@@ -14,7 +14,7 @@ from serving.codec.encoding import encode_classify, encode_columns, encode_regre
 from serving.codec.examples import decode_examples
 from serving.codec.explanations import explanations
 from serving.codec.forms import decode_form, is_form, parse_form, signature_name
-from serving.codec.tensors import Arrays
+from serving.codec.tensors import Arrays, show
 from serving.errors import BadRequestError, NotFoundError, ServingError
 from serving.http.aside import Aside
 from serving.http.bodies import Bodies
@@ -24,6 +24,7 @@ from serving.inference.answer_cache import AnswerCache, Kept
 from serving.inference.inference import Call, Inference
 from serving.inference.inference import Request as Asked
 from serving.inference.request_ids import HEADER, request_id
+from serving.inference.versions import version_number
 from serving.models.servable import CLASSIFY, Signature
 from serving.tfserving._status import metadata_response, status_response, to_json
 
@@ -123,11 +124,12 @@ class TfServingApi:
 
     async def _predict(self, call: Call, body: bytes, form: str, explain: bool) -> bytes:
         if form:
-            parts = parse_form(body, form)
+            parts = await self._aside.run(len(body), lambda: parse_form(body, form))
             signature = call.servable.signature(signature_name(parts))
             has_classes = signature.outputs.keys() & {"probability", "probabilities"}
             classes = call.servable.classes if has_classes else ()
-            return await self._by_row(call, signature, decode_form(parts, signature.inputs), classes, explain)
+            rows = await self._aside.run(len(body), lambda: decode_form(parts, signature.inputs))
+            return await self._by_row(call, signature, rows, classes, explain)
         document = await self._aside.run(len(body), lambda: parse_json(body))
         signature = call.servable.signature(_signature_name(document))
         classes = _asked_classes(call, document)
@@ -181,7 +183,7 @@ def _bytes(outputs: Arrays) -> int:
 def _asked_classes(call: Call, document: dict[str, Any]) -> tuple[str, ...]:
     """The model's classes, if the request wants them by name: `"classes": true`."""
     if not isinstance(wanted := document.get("classes", False), bool):
-        raise BadRequestError(f'"classes" must be true or false. Received: {wanted!r}')
+        raise BadRequestError(f'"classes" must be true or false. Received: {show(wanted)}')
     if wanted and not call.servable.classes:
         raise BadRequestError('"classes": this model has none; leave it out.')
     return call.servable.classes if wanted else ()
@@ -202,11 +204,9 @@ def _asked_explanations(request: Request, method: str) -> bool:
 def _signature_name(document: dict[str, Any]) -> str:
     name = document.get("signature_name", "")
     if not isinstance(name, str):
-        raise BadRequestError(f'"signature_name" must be a string. Received: {name!r}')
+        raise BadRequestError(f'"signature_name" must be a string. Received: {show(name)}')
     return name
 
 
 def _version(text: str | None) -> int | None:
-    if text is None or text.isdecimal():
-        return None if text is None else int(text)
-    raise BadRequestError(f"a version is a whole number. Received: {text!r}. For a label, ask /labels/{text}.")
+    return None if text is None else version_number(text, f"For a label, ask /labels/{text}.")

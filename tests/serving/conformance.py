@@ -550,7 +550,6 @@ GRPC = [
             _multi(("house", "regress"), ("house", "regress")),
             lambda answer: len(answer.results),
         ),
-        why="Answered twice. A task may also name a version or label of its own; TF Serving takes the first task's for all.",
     ),
     Corner(
         "GetModelMetadata",

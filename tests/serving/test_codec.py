@@ -10,7 +10,7 @@ from serving.codec.decoding import decode_columns, decode_rows, hint_at_base64, 
 from serving.codec.encoding import encode_classify, encode_columns, encode_regress
 from serving.codec.explanations import explanations
 from serving.codec.signature import Feature, TensorInfo
-from serving.codec.tensors import settle_missing
+from serving.codec.tensors import fill_missing, settle_missing
 from serving.errors import BadRequestError
 from serving.models.answers import Batch, Part
 
@@ -30,7 +30,7 @@ def decode(document, *infos):
     inputs = {info.name: info for info in infos}
     if is_by_row(document):
         return decode_rows(rows_of(document), inputs)
-    return decode_columns(document["inputs"], inputs)
+    return fill_missing(decode_columns(document["inputs"], inputs), inputs)
 
 
 def by_row(outputs: dict, rows: int) -> bytes:
