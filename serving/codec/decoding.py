@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 
-from serving.codec._lists import MOST_NESTED, flattened, kinds_in
+from serving.codec.lists import MOST_NESTED, flattened, kinds_in
 from serving.codec._lossless import are_plain, most_whole, objection
 from serving.codec.signature import TensorInfo, show_shape
 from serving.codec.tensors import Arrays, by_input, open_as_one, show, shown_names
@@ -31,7 +31,13 @@ _IMAGES = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")  # how a JPEG, a PNG, a GIF
 _FIELDS = (b'"instances"', b'"inputs"', b'"examples"', b'"context"', b'"signature_name"')
 _MOST_DIGITS = 20  # of a whole number of 64 bits, and its sign
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
-_TAKES = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}, "V": {int, float}}  # V: bfloat16 and similar
+_TAKES: dict[str, set[type]] = {
+    "f": {int, float},
+    "i": {int},
+    "u": {int},
+    "b": {bool},
+    "V": {int, float},
+}  # V: bfloat16 and similar
 _UNEQUAL = "lists of unequal length"
 _EXPECTED = {"f": "a number", "i": "a whole number", "u": "a whole number", "b": "true or false", "V": "a number"}
 

@@ -10,7 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from serving.codec._lists import MOST_NESTED
+from serving.codec.lists import MOST_NESTED
 from serving.codec.tensors import show
 from serving.errors import BadRequestError
 
