@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 
-from serving.codec.lists import MOST_NESTED, flattened, kinds_in
 from serving.codec._lossless import are_plain, most_whole, objection
+from serving.codec.lists import MOST_NESTED, flattened, kinds_in
 from serving.codec.signature import TensorInfo, show_shape
 from serving.codec.tensors import Arrays, by_input, open_as_one, show, shown_names
 from serving.errors import BadRequestError
