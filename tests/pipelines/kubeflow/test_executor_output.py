@@ -66,12 +66,13 @@ def test_the_line_names_the_evidence_of_a_gate(filled_in: bool) -> None:
     root.name, root.type, root.default_value.string_value = "pipeline-root", root.STRING, "s3://bucket/pipelines/taxi"
     if filled_in:  # as running the node leaves it
         runtime_parameter_utils.substitute_runtime_parameter(part, {"pipeline-run-id": "1"})
-    options = argparse.Namespace(run_id="2026-11-21T10:00", node="DataQuality")
+    options = argparse.Namespace(run_id="2026-11-21T10:00")
+    gate = node._Node("DataQuality", part, bindings={}, earlier=None)
     wrapped = RuntimeError("as TFX raises it")
     wrapped.__cause__ = GateFailed(GateResult("DataQuality", (CheckResult("fare is known", False),)))
-    said = node._where_the_evidence_is(part, options, wrapped)
+    said = node._where_the_evidence_is(gate, options, wrapped)
     assert said.endswith("s3://bucket/pipelines/taxi/_gates/2026-11-21T10-00/DataQuality")
-    assert node._where_the_evidence_is(part, options, RuntimeError("something else")) == ""
+    assert node._where_the_evidence_is(gate, options, RuntimeError("something else")) == ""
 
 
 def test_the_line_is_the_pods_termination_message(
