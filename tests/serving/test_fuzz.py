@@ -23,7 +23,7 @@ def test_codecs(name: str) -> None:
 
 
 def test_scheduling() -> None:
-    Scheduling().search(1, quick(15))
+    Scheduling().search(1, quick(60))
 
 
 @pytest.mark.parametrize("name", names(wire.properties(None)))  # type: ignore[arg-type]
