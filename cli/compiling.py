@@ -24,7 +24,7 @@ def add_commands(commands: Commands) -> None:
         "compile",
         help="compile a workload's training pipeline for Kubeflow Pipelines",
         description="Writes a KFP v2 pipeline (schema 2.1.0, with its platform document): one container task for each node of "
-        "the graph that `trainyard run` runs here. The same input gives the same bytes.",
+        "the graph that `trainyard run` runs here, or for each group of them (--tasks grouped). The same input gives the same bytes.",
         epilog="examples:\n  trainyard compile taxi -o taxi.yaml --check\n"
         "  trainyard compile taxi -o taxi.yaml --pool trainer=gke-l4 --image registry.example.com/trainyard:1.4\n"
         "the cluster (image, object store, metadata store, Secrets): --site FILE, or TRAINYARD_KUBEFLOW; "
@@ -59,6 +59,12 @@ def add_cluster_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--pool", action="append", default=[], metavar="COMPONENT=POOL", help="a component's pool, e.g. trainer=a100"
     )
+    command.add_argument(
+        "--tasks",
+        choices=["each", "grouped"],
+        default="each",
+        help="a pod for each node, or one for neighbours on the same pool, which saves the start of most pods; default: each",
+    )
 
 
 def _compile(options: argparse.Namespace) -> int:
@@ -82,10 +88,12 @@ def _compile(options: argparse.Namespace) -> int:
 
         lazy_imports.install()
         from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
+        from pipelines.runners.kubeflow.grouping import Tasks
         from pipelines.runners.kubeflow.lint import lint
 
+        tasks = Tasks(options.tasks)
         text = compile_workload(
-            CompileRequest(options.workload, site, pools, chosen, options.param, span, options.fixed_image)
+            CompileRequest(options.workload, site, pools, chosen, options.param, span, options.fixed_image, tasks)
         )
     if options.output == "-":
         print(text, end="")

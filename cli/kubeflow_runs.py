@@ -130,6 +130,7 @@ def _answered(handler: Callable[[argparse.Namespace], int]) -> Callable[[argpars
 
 
 def _submit(options: argparse.Namespace) -> int:
+    from pipelines.runners.kubeflow.grouping import Tasks
     from pipelines.runners.kubeflow.submit import SubmitRequest, plan, submit
 
     site, pools, chosen = cluster(options, "root")
@@ -143,6 +144,7 @@ def _submit(options: argparse.Namespace) -> int:
         options.image,
         options.experiment,
         options.name,
+        Tasks(options.tasks),
     )
     planned = plan(request)
     kubeflow = _connected(options)

@@ -1,6 +1,6 @@
 """What Kubernetes, and a cluster's owner, would say of a manifest: checks that the tests of deploy/ share.
 
-No cluster is asked. Fields are checked against the models of the `kubernetes` package.
+No cluster is asked. Fields are checked against the models of the `kubernetes` package, and the operators' CRDs.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import pytest
 import yaml
 from kubernetes import client
 
+from tests.deploy.crds import vendored as crds
 from tests.kubernetes_fields import unknown_fields
 
+KUBEFLOW = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "kubeflow"
 Manifest = dict[str, Any]
 
 
@@ -44,12 +46,39 @@ def kustomized(folder: pathlib.Path) -> tuple[Manifest, ...]:
     return manifests
 
 
+def with_several_nodes(overlay: str, folder: pathlib.Path) -> pathlib.Path:
+    """A copy of an overlay of deploy/kubeflow to which the component multi-node is added, as the guide says.
+
+    Args:
+        folder: where the copy goes.
+    """
+    shutil.copytree(KUBEFLOW, folder / "kubeflow")
+    copied = folder / "kubeflow" / "overlays" / overlay
+    kustomization = yaml.safe_load((copied / "kustomization.yaml").read_text())
+    kustomization["components"].append("../../components/multi-node")
+    (copied / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return copied
+
+
+def namespace_of(folder: pathlib.Path) -> str:
+    """The namespace that a kustomization names."""
+    return str(yaml.safe_load((folder / "kustomization.yaml").read_text())["namespace"])
+
+
 def model_of(manifest: Manifest) -> str:
     version = manifest["apiVersion"].rpartition("/")[2]
     return f"{version.capitalize()}{manifest['kind']}"
 
 
+def is_custom(manifest: Manifest) -> bool:
+    """Whether an operator brings its kind, rather than Kubernetes."""
+    return (manifest["apiVersion"], manifest["kind"]) in crds.schemas()
+
+
 def problems(manifest: Manifest) -> list[str]:
+    """What the kind's schema has no words for, or refuses."""
+    if is_custom(manifest):
+        return crds.problems(manifest)
     return list(unknown_fields(manifest, model_of(manifest), f"{manifest['kind']}/{manifest['metadata']['name']}"))
 
 

@@ -1,7 +1,7 @@
-"""Workload -> TFX pipeline -> TFX IR -> a KFP pipeline with one container task per node.
+"""Workload -> TFX pipeline -> TFX IR -> a KFP pipeline with a container task for each node, or for each group of nodes.
 
 TFX's own KubeflowV2DagRunner writes files for Vertex, which open-source KFP cannot run (docs/decisions/0010). Here KFP's SDK
-builds the file, and every task starts `pipelines.runners.kubeflow.node` with its part of the IR: drivers, cache, resolvers
+builds the file, and every task starts `pipelines.runners.kubeflow.node` with its nodes' parts of the IR: drivers, cache, resolvers
 and runtime parameters are TFX's, order, placement and retries are KFP's.
 """
 
@@ -23,11 +23,12 @@ from tfx.proto.orchestration import pipeline_pb2
 from components.graph import Site
 from components.patching import replaced
 from pipelines import columns, parameters
-from pipelines.runners.kubeflow import pods, retries, run_parameters, spec
+from pipelines.runners.kubeflow import grouping, pods, retries, run_parameters, spec
 from pipelines.runners.kubeflow import tasks as tasks_module
 from pipelines.runners.kubeflow.cluster import pools as pools_module
 from pipelines.runners.kubeflow.cluster.pools import TRAINER, TUNER, Placement, place
 from pipelines.runners.kubeflow.cluster.site import ClusterSite
+from pipelines.runners.kubeflow.grouping import Tasks
 from pipelines.runners.kubeflow.multi_node import manifest
 from pipelines.runners.kubeflow.run_parameters import RunParameter
 from pipelines.runners.kubeflow.tasks import IMAGE, Task, component, function_of, placement_inputs, python_parameter
@@ -47,6 +48,7 @@ class CompileRequest:
         parameters: `key=value` as `trainyard run --param` takes them; they become the run parameters' defaults.
         span: default of the run parameter; -1: the newest span when the run starts.
         fixed_image: writes the image into the file instead of making it a run parameter, which kfp.local cannot fill in.
+        tasks: whether nodes share pods.
     """
 
     workload: str
@@ -56,6 +58,7 @@ class CompileRequest:
     parameters: Sequence[str] = ()
     span: int = -1
     fixed_image: bool = False
+    tasks: Tasks = Tasks.EACH
 
 
 def compile_workload(request: CompileRequest) -> str:
@@ -74,9 +77,7 @@ def compile_workload(request: CompileRequest) -> str:
     code = code_of(workload.name)
     ir = _intermediate(workload, folder, request, code)
     placements = place(spec.node_ids(ir), workload.resources, request.chosen_pools, request.pools)
-    tasks = [
-        _task(ir, node.pipeline_node, run_params, placements[node.pipeline_node.node_info.id]) for node in ir.nodes
-    ]
+    tasks = _tasks(ir, grouping.groups(placements, request.site, request.tasks), run_params, placements)
     origin = {"workload": workload.name, "revision": code.revision}
     tasks = [_across_nodes(task, workload, request, origin) for task in tasks]
     with replaced(dsl.PipelineTask, "_ensure_container_spec_exists", _insist_on_a_container):
@@ -129,38 +130,53 @@ def _run_parameter(node_id: str) -> str:
     return record.run_parameter if record else ""
 
 
-def _task(
+def _tasks(
     ir: pipeline_pb2.Pipeline,
-    node: pipeline_pb2.PipelineNode,
+    groups: Sequence[Sequence[str]],
     run_params: Sequence[RunParameter],
-    placement: Placement,
-) -> Task:
-    node_id = node.node_info.id
+    placements: Mapping[str, Placement],
+) -> list[Task]:
+    """A task for each group of nodes."""
+    nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
+    name_of = {node_id: grouping.name_of(group) for group in groups for node_id in group}
+    made = []
+    for group in groups:
+        upstream = dict.fromkeys(name_of[one] for node_id in group for one in nodes[node_id].upstream_nodes)
+        takes = dict.fromkeys(name for node_id in group for name in _takes(node_id, run_params))
+        made.append(
+            Task(
+                parts={node_id: spec.encode(spec.part_of(ir, node_id)) for node_id in group},
+                upstream=tuple(one for one in upstream if one != grouping.name_of(group)),
+                parameters=tuple(takes),
+                placement=grouping.shared_placement([placements[node_id] for node_id in group]),
+            )
+        )
+    return made
+
+
+def _takes(node_id: str, run_params: Sequence[RunParameter]) -> tuple[str, ...]:
+    """Which of the run's parameters a node takes."""
     runtime = _run_parameter(node_id)
-    takes: tuple[str, ...] = ()
-    if runtime == run_parameters.SPAN:
-        takes = (run_parameters.SPAN,)
-    elif runtime:
-        settings = {run_parameters.SPAN, run_parameters.FORCE_RETRAIN}
-        takes = tuple(p.name for p in run_params if p.name not in settings)
-    if runtime == run_parameters.TRAINING:
-        takes += (run_parameters.FORCE_RETRAIN,)
-    return Task(node_id, tuple(node.upstream_nodes), spec.encode(spec.part_of(ir, node_id)), takes, placement)
+    if runtime in ("", run_parameters.SPAN):
+        return (runtime,) if runtime else ()
+    settings = {run_parameters.SPAN, run_parameters.FORCE_RETRAIN}
+    takes = tuple(p.name for p in run_params if p.name not in settings)
+    return (*takes, run_parameters.FORCE_RETRAIN) if runtime == run_parameters.TRAINING else takes
 
 
 def _across_nodes(task: Task, workload: Workload, request: CompileRequest, origin: Mapping[str, str]) -> Task:
     """Trainer or Tuner on a pool of several nodes: its own pod starts a TrainJob and waits, or keeps the trials of a search."""
     workers, site = task.placement, request.site
-    if task.node_id == TRAINER:
+    if TRAINER in task.parts:
         manifest.check(workload.training, workers)
-    if task.node_id == TUNER and workload.training.search:
+    if TUNER in task.parts and workload.training.search:
         manifest.check_search(workload.training.search, workers)
     if workers.pool.nodes == 1:
         return task
-    runtime = site.search_runtime if task.node_id == TUNER else site.training_runtime
-    labels = pods.labels(task.node_id, workers.pool_name, site, origin)
-    template = manifest.template(workers, site, runtime, labels, pods.environment(task.node_id, site, origin))
-    (default,) = place([task.node_id], {}, {}, request.pools).values()
+    runtime = site.search_runtime if TUNER in task.parts else site.training_runtime
+    labels = pods.labels(task.node_ids, workers.pool_name, site, origin)
+    template = manifest.template(workers, site, runtime, labels, pods.environment(task.node_ids, site, origin))
+    (default,) = place([*task.parts], {}, {}, request.pools).values()
     return dataclasses.replace(
         task,
         placement=manifest.of_driver(workers, default),
@@ -197,10 +213,10 @@ def _kfp_pipeline(
             one.after(*(made[upstream] for upstream in task.upstream))
             if not request.fixed_image:
                 one.set_container_image(given[IMAGE])
-            pods.configure(one, task.node_id, task.placement, site, origin)
+            pods.configure(one, task.node_ids, task.placement, site, origin)
             if task.train_job:
                 pods.tell_who_it_is(one)
-            if task.train_job and task.node_id == TUNER:
+            if task.train_job and TUNER in task.parts:
                 pods.let_it_keep_trials(one, site)
             if task in placed and not task.train_job:
                 selector, tolerations = placement_inputs(task)
@@ -208,7 +224,7 @@ def _kfp_pipeline(
                 kubernetes.add_toleration_json(one, given[tolerations])
             else:
                 pods.keep_to_pool(one, task.placement.pool)
-            made[task.node_id] = one
+            made[task.name] = one
             pool = task.placement.pool
             budgets[one.name] = retries.budget_s(pool.retries, pool.deadline_minutes * 60)
 
@@ -222,10 +238,8 @@ def _kfp_pipeline(
         values = pools_module.as_json(place_of.pool)
         selector, tolerations = placement_inputs(task)
         signature += [python_parameter(selector, dict, values[0]), python_parameter(tolerations, list, values[1])]
-        texts.append(
-            f"{selector}: Labels of the nodes for {task.node_id}. Default: those of pool {place_of.pool_name}."
-        )
-        texts.append(f"{tolerations}: Taints that {task.node_id} bears. Default: those of pool {place_of.pool_name}.")
+        texts.append(f"{selector}: Labels of the nodes for {task.name}. Default: those of pool {place_of.pool_name}.")
+        texts.append(f"{tolerations}: Taints that {task.name} bears. Default: those of pool {place_of.pool_name}.")
     # KFP's SDK takes the parameters' descriptions from the docstring, if that has a first line.
     doc = f"Trains {workload.name}.\n\nArgs:\n" + "\n".join(f"    {text}" for text in texts)
     function = function_of(build, f"{workload.name}_training", signature, doc)

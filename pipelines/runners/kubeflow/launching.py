@@ -95,7 +95,7 @@ def run_node(
     works_alone = train_job is not None and node.node_info.id == TRAINER
     patiently(lambda: _tidy(part, connection, None if works_alone else earlier))
     deployment = runner_utils.extract_local_deployment_config(part)
-    say("launching")
+    say(f"{node.node_info.id}: launching")
     info = PatientLauncher(
         pipeline_node=node,
         mlmd_connection=connection,

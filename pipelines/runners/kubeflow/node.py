@@ -1,4 +1,7 @@
-"""Runs one node of a compiled pipeline in its pod: `python -m pipelines.runners.kubeflow.node`.
+"""Runs a task of a compiled pipeline in its pod, its nodes one after another: `python -m pipelines.runners.kubeflow.node`.
+
+Where a gate refuses, the nodes that do not need it go on, as they do in pods of their own; any other failure ends the pod. Its next
+attempt finds the finished nodes in the metadata store.
 
 Exit codes as everywhere in Trainyard: 0 done, 2 mend the input (a retry would fail again), 1 may be tried again. KFP retries
 after either; a second attempt that would end with 2 again prints the same line and ends at once. The reason is in one
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import gc
 import os
@@ -16,11 +20,12 @@ import pathlib
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components import lazy_imports
 from pipelines.runners import _failures
+from pipelines.runners.kubeflow import grouping
 from pipelines.runners.kubeflow.pod.refusals import as_refusal, check_revision
 from spec import environment as env
 from spec import exit_codes
@@ -39,49 +44,59 @@ _TERMINATION_LOG, _TERMINATION_LIMIT = pathlib.Path("/dev/termination-log"), 409
 _ENDED = "its pod was told to end (a drained node, spot, eviction, a deadline, or by hand); may be tried again"
 
 
+@dataclasses.dataclass(frozen=True)
+class _Node:
+    """One of the pod's nodes.
+
+    Attributes:
+        part: a pipeline with this node alone.
+        bindings: this run's values for its runtime parameters.
+        earlier: finds what an earlier attempt of this pod registered.
+    """
+
+    id: str
+    part: pipeline_pb2.Pipeline
+    bindings: dict[str, Any]
+    earlier: RunExecutions
+
+    @property
+    def upstream(self) -> Sequence[str]:
+        return tuple(self.part.nodes[0].pipeline_node.upstream_nodes)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # TFX passes sys.argv on to every executor as its flags.
     del sys.argv[1:]
-    signal.signal(signal.SIGTERM, functools.partial(_told_to_end, options.node, os.getpid()))
-    earlier, part = None, None
+    name = grouping.name_of(options.node)
+    signal.signal(signal.SIGTERM, functools.partial(_told_to_end, name, os.getpid()))
     try:
         check_revision(options.revision)
         train_job = _train_job(options)
-        part, bindings = _part(options)
-        executions, config = _earlier(part, options.run_id)
-        if refusal := executions.never_retry():
-            return _failed(refusal, exit_codes.FIX_INPUT)
-        earlier = executions  # the store answers, so a failure can be noted there
-        ended = _run(part, bindings, config, executions, train_job)
+        nodes, config = _nodes(options)
+        refusals = [refusal for node in nodes if (refusal := node.earlier.never_retry())]
     except BaseException as error:
         traceback.print_exc()
-        message, code = _failures.describe(options.node, as_refusal(error))
-        if part is not None:
-            message += _where_the_evidence_is(part, options, error)
-            if code == exit_codes.FIX_INPUT and earlier is not None:
-                _note(earlier, message)
-                _record(part, options, message)
-        return _failed(message, code)
-    from components.outputs import Outputs
+        return _failed(*_failures.describe(name, as_refusal(error)))
+    if refusals:
+        return _failed(_in_one_line(refusals), exit_codes.FIX_INPUT)
+    made, failures = _run_all(nodes, config, train_job, options)
+    if failures:
+        return _failed(_in_one_line([message for message, _ in failures]), failures[0][1])
     from components.report.site import page_url
     from pipelines.runners.kubeflow import shown
-    from pipelines.runners.kubeflow.pod.staging import say
 
-    shown.show(options.executor_input, options.node, ended.outputs, page_url(part.pipeline_info.id, options.run_id))
-    _record(part, options)
-    _say_the_span(Outputs(ended.outputs), options.node)
-    say(f"{options.node}: {ended.outcome}")
+    shown.show(options.executor_input, made, page_url(nodes[0].part.pipeline_info.id, options.run_id))
     return exit_codes.OK
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipelines.runners.kubeflow.node", description=__doc__)
-    parser.add_argument("--node", required=True, help="its id in the graph")
-    parser.add_argument("--spec", required=True, help="its part of the TFX IR (spec.py)")
+    parser.add_argument("--node", required=True, action="append", help="its id in the graph; may be repeated")
+    parser.add_argument("--spec", required=True, action="append", help="its part of the TFX IR (spec.py), one a --node")
     parser.add_argument("--revision", default="", help="code revision that the pipeline was compiled from")
     parser.add_argument("--run-id", required=True, help="KFP's id of the run")
-    parser.add_argument("--executor-input", default="", help="where KFP wants the node's outputs, as JSON ({{$}})")
+    parser.add_argument("--executor-input", default="", help="where KFP wants the outputs, as JSON ({{$}})")
     parser.add_argument(
         "--param", action="append", default=[], metavar="NAME=VALUE", help="one of the run's parameters"
     )
@@ -102,48 +117,111 @@ def _train_job(options: argparse.Namespace) -> TrainJobRequest | None:
     )
 
 
-def _part(options: argparse.Namespace) -> tuple[pipeline_pb2.Pipeline, dict[str, Any]]:
-    """The node's part of the IR, and this run's values for its runtime parameters."""
+def _nodes(options: argparse.Namespace) -> tuple[list[_Node], mlmd.ConnectionConfig]:
+    from pipelines.metadata.attempts import RunExecutions
+    from pipelines.metadata.connecting import connection_config
+    from pipelines.runners.kubeflow import spec
+
+    parts = [_part(argument, options) for argument in options.spec]
+    config = connection_config()
+    nodes = [
+        _Node(node_id, part, bindings, RunExecutions(config, options.run_id, spec.node_context(part)))
+        for node_id, (part, bindings) in zip(options.node, parts, strict=True)
+    ]
+    return nodes, config
+
+
+def _part(argument: str, options: argparse.Namespace) -> tuple[pipeline_pb2.Pipeline, dict[str, Any]]:
+    """A node's part of the IR, and this run's values for its runtime parameters."""
     from pipelines.runners.kubeflow import run_parameters, spec
 
     try:
-        part = spec.decode(options.spec)
+        part = spec.decode(argument)
     except ValueError as error:
         raise InputError(f"--spec: {error}. Compile the pipeline again.") from None
     given = {name: value for name, _, value in (text.partition("=") for text in options.param)}
     defaults = spec.runtime_defaults(part)
     bindings = {"pipeline-run-id": options.run_id, **run_parameters.bindings(defaults, given)}
     forced = given.get(run_parameters.FORCE_RETRAIN, "false")
-    if run_parameters.convert(run_parameters.FORCE_RETRAIN, forced, bool):
+    trains = run_parameters.TRAINING in defaults
+    if trains and run_parameters.convert(run_parameters.FORCE_RETRAIN, forced, bool):
         part.nodes[0].pipeline_node.execution_options.caching_options.enable_cache = False
     return part, bindings
 
 
-def _earlier(part: pipeline_pb2.Pipeline, run_id: str) -> tuple[RunExecutions, mlmd.ConnectionConfig]:
-    from pipelines.metadata.attempts import RunExecutions
-    from pipelines.metadata.connecting import connection_config
-    from pipelines.runners.kubeflow import spec
-
-    config = connection_config()
-    return RunExecutions(config, run_id, spec.node_context(part)), config
-
-
-def _run(
-    part: pipeline_pb2.Pipeline,
-    bindings: dict[str, Any],
+def _run_all(
+    nodes: Sequence[_Node],
     config: mlmd.ConnectionConfig,
-    earlier: RunExecutions,
     train_job: TrainJobRequest | None,
-) -> Ended:
+    options: argparse.Namespace,
+) -> tuple[dict[str, Mapping[str, list[mlmd.Artifact]]], list[tuple[str, int]]]:
+    """Runs the nodes in order.
+
+    Returns:
+        The outputs of each that succeeded, and of each that failed the line and the exit code.
+    """
+    made: dict[str, Mapping[str, list[mlmd.Artifact]]] = {}
+    failures: list[tuple[str, int]] = []
+    blocked: set[str] = set()
+    for node in nodes:
+        signal.signal(signal.SIGTERM, functools.partial(_told_to_end, node.id, os.getpid()))
+        if blocked.intersection(node.upstream):
+            blocked.add(node.id)
+            continue
+        try:
+            ended = _run(node, config, train_job)
+        except BaseException as error:
+            traceback.print_exc()
+            failures.append(_told(node, error, options))
+            blocked.add(node.id)
+            if not _is_refusal(error):
+                break
+        else:
+            made[node.id] = ended.outputs
+            _end(node, ended, options)
+    return made, failures
+
+
+def _run(node: _Node, config: mlmd.ConnectionConfig, train_job: TrainJobRequest | None) -> Ended:
     import storage
     from pipelines.runners.kubeflow import spec
 
-    storage.probe(f"{spec.pipeline_root(part)}/{part.nodes[0].pipeline_node.node_info.id}")
+    storage.probe(f"{spec.pipeline_root(node.part)}/{node.id}")
     lazy_imports.install()
     # Seconds of imports: after everything that can be refused without them.
     from pipelines.runners.kubeflow.launching import run_node
 
-    return run_node(part, bindings, config, earlier, train_job)
+    return run_node(node.part, node.bindings, config, node.earlier, train_job)
+
+
+def _end(node: _Node, ended: Ended, options: argparse.Namespace) -> None:
+    from components.outputs import Outputs
+    from pipelines.runners.kubeflow.pod.staging import say
+
+    _record(node, options)
+    _say_the_span(Outputs(ended.outputs), node.id)
+    say(f"{node.id}: {ended.outcome}")
+
+
+def _told(node: _Node, error: BaseException, options: argparse.Namespace) -> tuple[str, int]:
+    """A failure's line and exit code, which are noted where a retry would only meet it again."""
+    message, code = _failures.describe(node.id, as_refusal(error))
+    message += _where_the_evidence_is(node, options, error)
+    if code == exit_codes.FIX_INPUT:
+        _note(node.earlier, message)
+        _record(node, options, message)
+    return message, code
+
+
+def _in_one_line(messages: Sequence[str]) -> str:
+    """Why a pod failed: several of its gates may have refused."""
+    return ". Also: ".join([*(message.rstrip(".") for message in messages[:-1]), messages[-1]])
+
+
+def _is_refusal(error: BaseException) -> bool:
+    from components.gates import GateFailed
+
+    return any(isinstance(one, GateFailed) for one in _failures.chain(error))
 
 
 def _note(earlier: RunExecutions, message: str) -> None:
@@ -153,7 +231,7 @@ def _note(earlier: RunExecutions, message: str) -> None:
         traceback.print_exc()  # the next attempt will find out for itself
 
 
-def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str = "") -> None:
+def _record(node: _Node, options: argparse.Namespace, error: str = "") -> None:
     """Writes to the history of data quality, if there is one."""
     if not os.environ.get(env.HISTORY):
         return
@@ -162,21 +240,21 @@ def _record(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: str
         from pipelines.runners.kubeflow import recording, spec
 
         store = connect(connection_config())
-        run = recording.Run(part.pipeline_info.id, options.run_id, spec.pipeline_root(part), store)
-        recording.record(run, options.node, error)
+        run = recording.Run(node.part.pipeline_info.id, options.run_id, spec.pipeline_root(node.part), store)
+        recording.record(run, node.id, error)
     except Exception:
         traceback.print_exc()  # the node's work is done and published
 
 
-def _where_the_evidence_is(part: pipeline_pb2.Pipeline, options: argparse.Namespace, error: BaseException) -> str:
+def _where_the_evidence_is(node: _Node, options: argparse.Namespace, error: BaseException) -> str:
     """Where a gate's evidence is, for the error message: KFP shows no outputs of a task that failed."""
-    from components.gates import GateFailed, evidence_directory
+    from components.gates import evidence_directory
     from pipelines.runners.kubeflow import spec
 
-    if not any(isinstance(one, GateFailed) for one in _failures.chain(error)):
+    if not _is_refusal(error):
         return ""
-    folder = evidence_directory("", options.run_id, options.node).as_posix()
-    return f" What the gate found is in {spec.pipeline_root(part)}/{folder}"
+    folder = evidence_directory("", options.run_id, node.id).as_posix()
+    return f" What the gate found is in {spec.pipeline_root(node.part)}/{folder}"
 
 
 def _say_the_span(made: Outputs, node_id: str) -> None:

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
 from components.pusher.record import RECORD as PUSHER_RECORD
-from pipelines.runners.kubeflow import retries
+from pipelines.runners.kubeflow import grouping, retries
 from pipelines.runners.kubeflow.cluster.pools import TRAINER, Placement, Pool, cores, size_of
 from pipelines.runners.kubeflow.cluster.site import ClusterSite, Secret
 from spec import environment as env
 
 
 def configure(
-    task: PipelineTask, node_id: str, placement: Placement, site: ClusterSite, origin: Mapping[str, str]
+    task: PipelineTask, node_ids: Sequence[str], placement: Placement, site: ClusterSite, origin: Mapping[str, str]
 ) -> None:
     """Configures everything but where the pod may run: size, retries, labels, Secrets, volumes, security.
 
     Args:
+        node_ids: what runs in it.
         origin: workload and revision, for labels.
     """
     pool = placement.pool
-    task.set_display_name(node_id)
+    task.set_display_name(grouping.name_of(node_ids))
     # MLMD caches by content; KFP's cache would not notice new bytes behind an old URI.
     task.set_caching_options(False)
     # The time budget of all attempts is set in `compiler._kfp_pipeline`: KFP's SDK would limit it to an hour.
@@ -38,35 +39,35 @@ def configure(
     kubernetes.set_timeout(task, pool.deadline_minutes * 60)
     if rules := pool.rules():
         kubernetes.add_node_affinity(task, match_expressions=[one.model_dump() for one in rules])
-    for key, value in labels(node_id, placement.pool_name, site, origin).items():
+    for key, value in labels(node_ids, placement.pool_name, site, origin).items():
         kubernetes.add_pod_label(task, key, value)
     task.set_env_variable(env.METADATA, site.metadata.uri)
-    for key, value in environment(node_id, site, origin).items():
+    for key, value in environment(node_ids, site, origin).items():
         task.set_env_variable(key, value)
     _configure_access(task, site, pool.shared_memory)
-    if node_id == PUSHER_RECORD.id and site.signing_key:
+    if PUSHER_RECORD.id in node_ids and site.signing_key:
         _use_secret(task, site.signing_key)
 
 
-def labels(node_id: str, pool_name: str, site: ClusterSite, origin: Mapping[str, str]) -> dict[str, str]:
+def labels(node_ids: Sequence[str], pool_name: str, site: ClusterSite, origin: Mapping[str, str]) -> dict[str, str]:
     """Labels of a pod: what it is, and where it comes from."""
     return {
         **site.pod_labels,
         "app.kubernetes.io/managed-by": "trainyard",
-        "trainyard.dev/node": node_id,
+        "trainyard.dev/node": label_value(grouping.name_of(node_ids)),
         "trainyard.dev/pool": pool_name,
         **{f"trainyard.dev/{key}": label_value(value) for key, value in origin.items()},
     }
 
 
-def environment(node_id: str, site: ClusterSite, origin: Mapping[str, str]) -> dict[str, str]:
+def environment(node_ids: Sequence[str], site: ClusterSite, origin: Mapping[str, str]) -> dict[str, str]:
     """Environment variables of a pod, without the metadata store's and Secrets."""
     # The root file system may be read-only, so what libraries write to a default place goes here.
     found = {"HOME": "/tmp", env.HOME: "/tmp/trainyard", env.ASSETS: site.assets}  # noqa: S108
     root = site.root_of(origin["workload"])
-    if node_id == TRAINER and "://" in root:
+    if TRAINER in node_ids and "://" in root:
         # A pod's own disk vanishes with it. On a volume, checkpoints lie beside the artifacts by default.
-        found[env.CHECKPOINTS] = f"{root}/{node_id}/.system/checkpoints"
+        found[env.CHECKPOINTS] = f"{root}/{TRAINER}/.system/checkpoints"
     return {**found, **site.environment}
 
 

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from components.ingestion.record import RECORD as INGESTION
+from components.trainer.record import RECORD as TRAINER
 from pipelines.runners.kubeflow import messages, run_parameters, watching
 from pipelines.runners.kubeflow.submit import LONGEST_NAME
 from spec.errors import InputError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 EXAMPLE_GEN = INGESTION.id
 _RESUMED = " (resumed)"
-_EXAMPLES, _TRAINER = "columnar-example-gen", "trainer"
 SPAN_LINE = "the span of this run:"
 """ColumnarExampleGen's pod prints this line, so that a run can be resumed with the span that it got."""
 
@@ -65,7 +65,7 @@ def resume(kubeflow: Kubeflow, run_id: str, span: int | None = None) -> Resumed:
         parameters[run_parameters.SPAN] = span
     elif parameters.get(run_parameters.SPAN, -1) == -1 and (found := _span_of(kubeflow, run)) is not None:
         parameters[run_parameters.SPAN] = found
-    if _TRAINER in done and parameters.get(run_parameters.FORCE_RETRAIN):
+    if watching.task_of(run, TRAINER.id) in done and parameters.get(run_parameters.FORCE_RETRAIN):
         parameters[run_parameters.FORCE_RETRAIN] = False  # the forced model exists; resuming does not ask for another
     name = f"{(run.display_name or run_id).removesuffix(_RESUMED)[: LONGEST_NAME - len(_RESUMED)]}{_RESUMED}"
     trains_on = int(parameters.get(run_parameters.SPAN, -1))
@@ -86,7 +86,7 @@ def _check_ended_early(run: Any) -> None:
 
 def _span_of(kubeflow: Kubeflow, run: Any) -> int | None:
     """The span that ColumnarExampleGen found, from what its pod printed."""
-    for pod in messages.pods_of(run, _EXAMPLES):
+    for pod in messages.pods_of(run, watching.task_of(run, EXAMPLE_GEN)):
         for name in pod:
             if found := re.search(rf"^{SPAN_LINE} (\d+)$", kubeflow.log(run.run_id, name) or "", re.MULTILINE):
                 return int(found[1])

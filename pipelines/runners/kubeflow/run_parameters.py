@@ -17,6 +17,7 @@ from typing import Any
 
 import pydantic
 
+from components.transform.record import RECORD as TRANSFORM
 from pipelines import parameters
 from spec import graph
 from spec.errors import InputError
@@ -27,9 +28,11 @@ FORCE_RETRAIN = "force_retrain"
 TRAINING = "training"
 WORKLOAD = "workload"
 _FIELDS = parameters.TRAINING_FIELDS
-# Outputs too: a KFP component's inputs and outputs share one namespace.
+# Outputs too: a KFP component's inputs and outputs share one namespace. From Transform on, nodes may share a task with one that
+# takes these parameters.
+_FROM = [record.id for record in graph.records()].index(TRANSFORM.id)
 _RESERVED = frozenset({SPAN, FORCE_RETRAIN, "image", "run_id", *_FIELDS}) | {
-    output for record in graph.records() if record.run_parameter in (TRAINING, WORKLOAD) for output in record.shows
+    output for record in graph.records()[_FROM:] for output in record.shows
 }
 
 Value = bool | int | float | str

@@ -1,4 +1,4 @@
-"""What a node's artifacts come to in KFP's UI: read from the artifacts themselves, so that a cached node shows the same."""
+"""What a task's artifacts come to in KFP's UI: read from the artifacts themselves, so that a cached node shows the same."""
 
 from __future__ import annotations
 
@@ -11,28 +11,37 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 import storage
 from components import outputs
 from components.outputs import Outputs, Shown
-from pipelines.runners.kubeflow import executor_output
+from pipelines.runners.kubeflow import executor_output, grouping
 from spec import graph
 from spec.nodes import ArtifactType
 
+Artifacts = Mapping[str, Sequence[mlmd.Artifact]]
+"""A node's outputs, by their keys."""
 
-def show(executor_input: str, node_id: str, artifacts: Mapping[str, Sequence[mlmd.Artifact]], page: str = "") -> None:
-    """Tells KFP what a node made. Never fails: the node's work is done and published.
+
+def show(executor_input: str, made: Mapping[str, Artifacts], page: str = "") -> None:
+    """Tells KFP what a task made. Never fails: the work is done and published.
 
     Args:
-        executor_input: JSON, what KFP puts in place of `{{$}}`; empty where the node was not started by KFP.
+        executor_input: JSON, what KFP puts in place of `{{$}}`; empty where the nodes were not started by KFP.
+        made: the artifacts of each of its nodes.
         page: URL of the run's page of data quality, for the artifacts that are pages themselves.
     """
     if not executor_input:
         return
     try:
-        executor_output.write(executor_input, _shown(node_id, artifacts, page))
+        shown = {
+            grouping.output_name([*made], node_id, name): one
+            for node_id, artifacts in made.items()
+            for name, one in _shown(node_id, artifacts, page).items()
+        }
+        executor_output.write(executor_input, shown)
     except Exception:
         traceback.print_exc()
-        print("KFP's UI will not show this node's outputs; they are made and published all the same.", flush=True)
+        print("KFP's UI will not show this task's outputs; they are made and published all the same.", flush=True)
 
 
-def _shown(node_id: str, artifacts: Mapping[str, Sequence[mlmd.Artifact]], page: str) -> dict[str, Shown]:
+def _shown(node_id: str, artifacts: Artifacts, page: str) -> dict[str, Shown]:
     record = graph.find(node_id)
     if record is None or not artifacts:
         return {}

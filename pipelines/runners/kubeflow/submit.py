@@ -13,6 +13,7 @@ from pipelines import columns, parameters
 from pipelines.runners.kubeflow import assets, run_parameters
 from pipelines.runners.kubeflow.cluster.pools import Pool
 from pipelines.runners.kubeflow.cluster.site import ClusterSite
+from pipelines.runners.kubeflow.grouping import Tasks
 from quality.provenance import code_of
 from spec.errors import InputError
 from spec.workload import Asset, find_workload
@@ -31,6 +32,7 @@ class SubmitRequest:
         chosen_pools: component -> pool; overrides what the workload asks for.
         parameters: `key=value`: run parameters, or fields of workload.yaml that are compiled in.
         span: -1: the newest when the run starts.
+        tasks: whether nodes share pods.
     """
 
     workload: str
@@ -42,6 +44,7 @@ class SubmitRequest:
     image: str | None = None
     experiment: str | None = None
     name: str | None = None
+    tasks: Tasks = Tasks.EACH
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +129,7 @@ def _compiled(plan: Plan) -> str:
 
     asked = plan.request
     text = compile_workload(
-        CompileRequest(asked.workload, asked.site, asked.pools, asked.chosen_pools, plan.compiled_in)
+        CompileRequest(asked.workload, asked.site, asked.pools, asked.chosen_pools, plan.compiled_in, tasks=asked.tasks)
     )
     if findings := lint(text):
         raise InputError(f"{asked.workload}: the compiled pipeline would not run: {'; '.join(findings)}")

@@ -1,17 +1,18 @@
-"""A node as a container component of KFP's SDK."""
+"""A task, of one node or of several that share a pod, as a container component of KFP's SDK."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kfp import dsl
 
 from components.tasks import find
+from pipelines.runners.kubeflow import grouping
 from pipelines.runners.kubeflow.cluster.pools import Placement
+from pipelines.runners.kubeflow.grouping import snake_case
 from pipelines.runners.kubeflow.run_parameters import RunParameter
 from spec import graph
 from spec.nodes import ArtifactType
@@ -31,40 +32,46 @@ _ARTIFACT_TYPES = {
         dsl.Model,
     )
 }
-_BAR = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One node, ready to become a container task.
+    """One node, or several that share a pod, ready to become a container task.
 
     Attributes:
-        upstream: ids of the nodes it depends on.
-        argument: its encoded part of the IR.
+        parts: node -> its encoded part of the IR, in the order in which they run.
+        upstream: names of the tasks it depends on.
         parameters: which of the run's parameters it takes.
         train_job: the template of the TrainJob that it starts, as JSON; empty: it does the work itself.
         workers: where that job's pods run.
     """
 
-    node_id: str
+    parts: Mapping[str, str]
     upstream: tuple[str, ...]
-    argument: str
     parameters: tuple[str, ...]
     placement: Placement
     train_job: str = ""
     workers: Placement | None = None
 
+    @property
+    def node_ids(self) -> tuple[str, ...]:
+        return tuple(self.parts)
+
+    @property
+    def name(self) -> str:
+        return grouping.name_of(self.node_ids)
+
 
 def component(
     task: Task, run_params: Sequence[RunParameter], workload: Workload, revision: str, image: str, fixed_image: bool
 ) -> Callable[..., Any]:
-    """A container component named like the node, with the outputs that KFP's UI shows."""
+    """A container component named like the task, with the outputs that KFP's UI shows of its nodes."""
     kinds = {"run_id": str} | {p.name: p.type for p in run_params if p.name in task.parameters}
     kinds |= train_job_inputs(task, fixed_image)
 
     def build(**given: Any) -> dsl.ContainerSpec:
-        arguments = ["--node", task.node_id, "--spec", task.argument, "--revision", revision]
-        arguments += ["--run-id", given["run_id"]]
+        arguments = [word for node_id, part in task.parts.items() for word in ("--node", node_id, "--spec", part)]
+        arguments += ["--revision", revision, "--run-id", given["run_id"]]
         arguments += ["--executor-input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER]
         # One word each: a separate value that starts with "-" would be taken for an option.
         arguments += [f"--param={name}={given[name]}" for name in task.parameters]
@@ -80,12 +87,15 @@ def component(
     ]
     signature += [
         inspect.Parameter(
-            name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=dsl.Output[_ARTIFACT_TYPES[schema_title]]
+            grouping.output_name(task.node_ids, node_id, name),
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            annotation=dsl.Output[_ARTIFACT_TYPES[schema_title]],
         )
-        for name, schema_title in outputs(task.node_id, str(workload.task)).items()
+        for node_id in task.parts
+        for name, schema_title in outputs(node_id, str(workload.task)).items()
     ]
-    doc = f"{task.node_id} of workload {workload.name}."
-    made: Callable[..., Any] = dsl.container_component(function_of(build, snake_case(task.node_id), signature, doc))
+    doc = f"{task.name} of workload {workload.name}."
+    made: Callable[..., Any] = dsl.container_component(function_of(build, snake_case(task.name), signature, doc))
     return made
 
 
@@ -106,8 +116,8 @@ def outputs(node_id: str, task: str) -> dict[str, str]:
 
 
 def placement_inputs(task: Task) -> tuple[str, str]:
-    """Names of the run parameters that say where a node's pods, or its workers, may run."""
-    return f"{snake_case(task.node_id)}_node_selector", f"{snake_case(task.node_id)}_tolerations"
+    """Names of the run parameters that say where a task's pods, or its workers, may run."""
+    return f"{snake_case(task.name)}_node_selector", f"{snake_case(task.name)}_tolerations"
 
 
 def train_job_inputs(task: Task, fixed_image: bool) -> dict[str, type]:
@@ -136,8 +146,3 @@ def function_of(
     function.__annotations__ = {one.name: one.annotation for one in signature}
     function.__doc__ = doc
     return function
-
-
-def snake_case(node_id: str) -> str:
-    """`ColumnarExampleGen` -> `columnar_example_gen`."""
-    return re.sub(r"\W+", "_", _BAR.sub("_", node_id)).lower()

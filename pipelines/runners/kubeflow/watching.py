@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pipelines.runners.kubeflow.grouping import snake_case
 from pipelines.runners.results import ComponentResult, RunResult
 from spec import exit_codes
 from spec.words import one_line
@@ -93,11 +95,28 @@ def ended(result: RunResult) -> bool:
 
 def task_names(run: Any) -> dict[str, str]:
     """Key of each task -> its display name, in the graph's order; empty if KFP has not kept the pipeline."""
-    spec = run.pipeline_spec if isinstance(run.pipeline_spec, Mapping) else {}
-    spec = spec.get("pipeline_spec", spec)
-    tasks = spec.get("root", {}).get("dag", {}).get("tasks", {})
+    tasks = _spec(run).get("root", {}).get("dag", {}).get("tasks", {})
     names = {key: task.get("taskInfo", {}).get("name", key) for key, task in tasks.items()}
     return {key: names[key] for key in _ordered({key: task.get("dependentTasks", ()) for key, task in tasks.items()})}
+
+
+def task_of(run: Any, node_id: str) -> str:
+    """Key of the task that runs a node, alone or with others; if KFP has not kept the pipeline, the key of one that runs it alone."""
+    spec = _spec(run)
+    executors = spec.get("deploymentSpec", {}).get("executors", {})
+    for key, task in spec.get("root", {}).get("dag", {}).get("tasks", {}).items():
+        component = spec.get("components", {}).get(task.get("componentRef", {}).get("name"), {})
+        arguments = executors.get(component.get("executorLabel"), {}).get("container", {}).get("args", [])
+        if ("--node", node_id) in itertools.pairwise(arguments):
+            return str(key)
+    return snake_case(node_id).replace("_", "-")
+
+
+def _spec(run: Any) -> Mapping[str, Any]:
+    """The pipeline document; empty if KFP has not kept it."""
+    spec = run.pipeline_spec if isinstance(run.pipeline_spec, Mapping) else {}
+    found: Mapping[str, Any] = spec.get("pipeline_spec", spec)
+    return found
 
 
 def moment(when: datetime.datetime | None) -> datetime.datetime | None:

@@ -1,7 +1,7 @@
 """deploy/kubeflow: every overlay is built by kustomize, and read as a cluster's owner would read it.
 
-No cluster is asked. Fields are checked against the models of the `kubernetes` package, and the runs' pods are those of a
-pipeline that is compiled here with the overlay's own kubeflow.yaml.
+No cluster is asked. Fields are checked against the models of the `kubernetes` package and the operators' CRDs, and the runs' pods are
+those of a pipeline that is compiled here with the overlay's own kubeflow.yaml.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from pipelines.runners.kubeflow.cluster.site import DEFAULT_FILE, ClusterSite, l
 from tests.deploy.manifests import (
     Manifest,
     check_with_kubernetes,
+    is_custom,
     kustomized,
+    namespace_of,
     problems,
     restricted_violations,
     selects,
+    with_several_nodes,
 )
 from tests.kubernetes_fields import unknown_fields
 
@@ -37,15 +40,6 @@ OVERLAYS = sorted(
 )
 # Those with runs; the others (Karpenter's node pools) are the cluster's.
 CLUSTERS = [name for name in OVERLAYS if (DEPLOY / "overlays" / name / "kubeflow.yaml").exists()]
-
-# Kinds of operators, of which the `kubernetes` package has no models: what they may say is listed here.
-CUSTOM_KINDS = {
-    ("external-secrets.io/v1", "ExternalSecret"),
-    ("external-secrets.io/v1", "SecretStore"),
-    ("karpenter.sh/v1", "NodePool"),
-    ("karpenter.k8s.aws/v1", "EC2NodeClass"),
-    ("trainer.kubeflow.org/v1alpha1", "TrainingRuntime"),
-}
 
 
 def built(overlay: str) -> tuple[Manifest, ...]:
@@ -88,10 +82,25 @@ def test_it_builds_and_kubernetes_knows_every_field(overlay: str) -> None:
     names = [(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in built(overlay)]
     assert len(names) == len(set(names))
     for manifest in built(overlay):
-        if (manifest["apiVersion"], manifest["kind"]) in CUSTOM_KINDS:
-            continue
         assert problems(manifest) == []
-        check_with_kubernetes(manifest)
+        if not is_custom(manifest):
+            check_with_kubernetes(manifest)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "kind", "right", "wrong"),
+    [
+        ("gke", "ExternalSecret", "remoteRef", "remoteReference"),
+        ("gke", "SecretStore", "gcpsm", "gcp"),
+        ("eks/karpenter", "NodePool", "operator: In", "operator: Is"),
+        ("eks/karpenter", "EC2NodeClass", "amiSelectorTerms", "amiSelectors"),
+    ],
+)
+def test_the_check_of_an_operators_kind_finds_what_is_wrong(overlay: str, kind: str, right: str, wrong: str) -> None:
+    manifest = next(iter(of_kind(overlay, kind).values()))
+    text = yaml.safe_dump(manifest)
+    assert right in text and problems(manifest) == []
+    assert problems(yaml.safe_load(text.replace(right, wrong))) != []
 
 
 def test_the_check_of_fields_finds_a_misspelt_one() -> None:
@@ -317,18 +326,13 @@ def test_argo_keeps_how_a_deleted_pod_ended(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("overlay", ["standalone", "gke"])
 def test_with_several_nodes(overlay: str, tmp_path: pathlib.Path) -> None:
-    """The component is added to an overlay, as the guide says."""
-    shutil.copytree(DEPLOY, tmp_path / "kubeflow")
-    file = tmp_path / "kubeflow" / "overlays" / overlay / "kustomization.yaml"
-    kustomization = yaml.safe_load(file.read_text())
-    kustomization["components"].append("../../components/multi-node")
-    file.write_text(yaml.safe_dump(kustomization))
-    made = {(one["kind"], one["metadata"]["name"]): one for one in kustomized(file.parent)}
+    folder = with_several_nodes(overlay, tmp_path)
+    made = {(one["kind"], one["metadata"]["name"]): one for one in kustomized(folder)}
     before = {(one["kind"], one["metadata"]["name"]) for one in built(overlay)}
     added = {key: one for key, one in made.items() if key not in before}
     assert {kind for kind, _ in added} == {"TrainingRuntime", "Role", "RoleBinding", "NetworkPolicy"}
-    assert {one["metadata"]["namespace"] for one in added.values()} == {kustomization["namespace"]}
-    assert [problem for one in added.values() if one["kind"] != "TrainingRuntime" for problem in problems(one)] == []
+    assert {one["metadata"]["namespace"] for one in added.values()} == {namespace_of(folder)}
+    assert [problem for one in added.values() for problem in problems(one)] == []
     (rule,) = added["Role", "trainyard-train-jobs"]["rules"]
     assert rule == {
         "apiGroups": ["trainer.kubeflow.org"],

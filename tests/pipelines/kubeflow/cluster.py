@@ -17,6 +17,7 @@ from pipelines.metadata.connecting import connection_config, open_once
 from pipelines.runners.kubeflow.cluster.pools import load_pools
 from pipelines.runners.kubeflow.cluster.site import load_site
 from pipelines.runners.kubeflow.compiler import CompileRequest, compile_workload
+from pipelines.runners.kubeflow.grouping import Tasks
 from tests.pipelines.kubeflow.kubeflow_double import ROOT, KubeflowDouble
 
 REVISION = "0123456789ab"
@@ -49,7 +50,13 @@ class Cluster:
         return json.loads(self.store.cat_file(uri))
 
 
-def make_cluster(yard: Any, bucket: str, folder: pathlib.Path, metadata: Mapping[str, str] | None = None) -> Cluster:
+def make_cluster(
+    yard: Any,
+    bucket: str,
+    folder: pathlib.Path,
+    metadata: Mapping[str, str] | None = None,
+    tasks: Tasks = Tasks.EACH,
+) -> Cluster:
     """Puts the yard's data into the bucket and compiles its workload."""
     fsspec.filesystem("s3", use_listings_cache=False).put(
         f"{yard.root}/data/tips/", f"{bucket}/data/tips/", recursive=True
@@ -57,7 +64,7 @@ def make_cluster(yard: Any, bucket: str, folder: pathlib.Path, metadata: Mapping
     site = {"root": f"{bucket}/pipelines", "data": f"{bucket}/data", "store": f"{bucket}/models"}
     (folder / "kubeflow.yaml").write_text(yaml.safe_dump(site))
     os.environ["TRAINYARD_CODE_REVISION"] = REVISION
-    text = compile_workload(CompileRequest("tips", load_site(folder / "kubeflow.yaml"), load_pools()))
+    text = compile_workload(CompileRequest("tips", load_site(folder / "kubeflow.yaml"), load_pools(), tasks=tasks))
     (folder / "scratch").mkdir()
     environment = {
         "TRAINYARD_METADATA": f"sqlite://{folder}/metadata.sqlite",

@@ -48,14 +48,14 @@ def test_what_kfp_would_refuse_is_left_out(tmp_path: pathlib.Path) -> None:
 
 
 def test_an_output_with_nothing_to_show_has_its_file(tmp_path: pathlib.Path) -> None:
-    shown.show(executor_input(tmp_path, report="system.HTML"), "DataQuality", {})
+    shown.show(executor_input(tmp_path, report="system.HTML"), {"DataQuality": {}})
     assert read(tmp_path) == {"report": {}}
     assert "nothing to show" in (tmp_path / "report").read_text()
 
 
 def test_it_never_fails_the_node(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "out").write_text("a file where a folder belongs")
-    shown.show(executor_input(tmp_path, report="system.HTML"), "DataQuality", {})
+    shown.show(executor_input(tmp_path, report="system.HTML"), {"DataQuality": {}})
     assert "are made and published all the same" in capfd.readouterr().out
 
 
@@ -66,12 +66,13 @@ def test_the_line_names_the_evidence_of_a_gate(filled_in: bool) -> None:
     root.name, root.type, root.default_value.string_value = "pipeline-root", root.STRING, "s3://bucket/pipelines/taxi"
     if filled_in:  # as running the node leaves it
         runtime_parameter_utils.substitute_runtime_parameter(part, {"pipeline-run-id": "1"})
-    options = argparse.Namespace(run_id="2026-11-21T10:00", node="DataQuality")
+    options = argparse.Namespace(run_id="2026-11-21T10:00")
+    gate = node._Node("DataQuality", part, bindings={}, earlier=None)
     wrapped = RuntimeError("as TFX raises it")
     wrapped.__cause__ = GateFailed(GateResult("DataQuality", (CheckResult("fare is known", False),)))
-    said = node._where_the_evidence_is(part, options, wrapped)
+    said = node._where_the_evidence_is(gate, options, wrapped)
     assert said.endswith("s3://bucket/pipelines/taxi/_gates/2026-11-21T10-00/DataQuality")
-    assert node._where_the_evidence_is(part, options, RuntimeError("something else")) == ""
+    assert node._where_the_evidence_is(gate, options, RuntimeError("something else")) == ""
 
 
 def test_the_line_is_the_pods_termination_message(

@@ -49,7 +49,7 @@ def compiled_once():
     compile_, known = submit_module._compiled, {}
 
     def compiled(plan: submit_module.Plan) -> str:
-        key = (plan.request.workload, tuple(plan.compiled_in), *plan.request.chosen_pools.items())
+        key = (plan.request.workload, plan.request.tasks, tuple(plan.compiled_in), *plan.request.chosen_pools.items())
         if key not in known:
             known[key] = compile_(plan)
         return known[key]
@@ -157,6 +157,19 @@ def test_a_run_is_resumed_with_the_span_that_it_had(kubeflow: KubeflowApiDouble,
     kubeflow.logs.clear()
     code, _, err = run("runs", "resume", run_id)
     assert code == 0 and "this one takes the newest" in err
+
+
+def test_a_run_of_grouped_tasks_is_resumed_like_one_of_nodes(kubeflow: KubeflowApiDouble, run) -> None:
+    data, training, rest = "schema-importer-to-drift-detector", "transform-to-trainer", "baseline-to-report"
+    kubeflow.script = [{"": "FAILED", data: "SUCCEEDED", training: "SUCCEEDED", rest: "FAILED"}]
+    code, out, _ = run("submit", "taxi", "--tasks", "grouped", "--param", "force_retrain=true", "--wait", *FAST)
+    assert code == 1 and "Baseline to Report failed" in out
+    ((run_id, _),) = kubeflow.runs.items()
+    kubeflow.logs[pod_name(data, 0, TEMPLATE)] = "read\nthe span of this run: 7\n"
+    code, out, err = run("runs", "resume", run_id)
+    assert code == 0 and "2 nodes are done" in out, err
+    second = next(one for one in kubeflow.runs.values() if one.run_id != run_id)
+    assert second.runtime_config.parameters == {"span": 7, "force_retrain": False}, "the forced model is there"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipelines.run import Display, RunRequest, run
+from pipelines.runners.kubeflow.grouping import Tasks
 from pipelines.runners.results import RunResult
 from tests.pipelines.kubeflow import comparison
 from tests.pipelines.kubeflow.cluster import Cluster, make_cluster
@@ -64,6 +65,25 @@ def test_again_from_the_cache_and_trained_again_when_forced(cluster: Cluster) ->
     assert "from the cache" not in changed[-1].output and changed[-1].code == 0
     settings = comparison.lineage(cluster.metadata, "run-4")["tips.Trainer"]["training"]
     assert json.loads(settings)["epochs"] == 2
+
+
+def test_grouped_it_is_the_same_run_in_three_pods(yard, s3: str, tmp_path, local: RunResult, monkeypatch) -> None:
+    monkeypatch.setenv("TRAINYARD_CODE_REVISION", "")
+    cluster = make_cluster(yard, f"{s3}/grouped", tmp_path, tasks=Tasks.GROUPED)
+    attempts = cluster.double.run("run-1")
+    assert [a.code for a in attempts] == [0] * 3, attempts[-1].output
+    comparison.check_same(cluster, "run-1", local)
+    comparison.check_shown(cluster, "run-1", cluster.double.all_shown("run-1"))
+    assert set(comparison.states(cluster.metadata, "run-1").values()) == {"COMPLETE"}
+
+    again = cluster.double.run("run-2")
+    assert [a.code for a in again] == [0] * 3, again[-1].output
+    assert [*comparison.states(cluster.metadata, "run-2").values()] == ["CACHED"] * NODES
+    comparison.check_shown(cluster, "run-2", cluster.double.all_shown("run-2"))
+    forced = cluster.double.run("run-3", only=cluster.double.order()[:2], force_retrain=True)
+    assert [a.code for a in forced] == [0] * 2, forced[-1].output
+    states = comparison.states(cluster.metadata, "run-3")
+    assert states.pop("Trainer") == "COMPLETE" and set(states.values()) == {"CACHED"}
 
 
 def before_trainer(cluster: Cluster) -> list[str]:
