@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 def problems(job: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong with a TrainJob, a line each."""
     found = crds.problems(dict(job))
-    if not _NAME.fullmatch(job["metadata"]["name"]):
+    if not _NAME.fullmatch(job["metadata"].get("name", "")):
         found.append(
             "metadata.name: its pods are named after it, so it has to be a DNS label that begins with a letter"
         )
