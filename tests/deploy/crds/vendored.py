@@ -54,7 +54,7 @@ def problems(manifest: dict[str, Any]) -> list[str]:
     Rules between fields (CEL) and admission webhooks are not asked.
     """
     schema = schemas()[manifest["apiVersion"], manifest["kind"]]
-    where = f"{manifest['kind']}/{manifest['metadata']['name']}"
+    where = f"{manifest['kind']}/{manifest['metadata'].get('name', '')}"
     return [
         f"{where}: {'.'.join(map(str, error.absolute_path))}: {error.message[:300]}"
         for error in jsonschema.Draft202012Validator(schema).iter_errors(manifest)
