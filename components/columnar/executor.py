@@ -19,10 +19,11 @@ from apache_beam.transforms import core
 from tfx.dsl.components.base import base_beam_executor
 
 from components.columnar._combining import collect, combine_here, combine_on, new_target
-from components.columnar._defaults import choose, usable_machine
+from components.columnar._defaults import choose
 from components.columnar._errors import restored
 from components.columnar._workers import Crew
 from components.columnar.eager import EagerRunner
+from spec.machine import usable_machine
 
 _DIRECT = (None, "DirectRunner", "SwitchingDirectRunner", "FnApiRunner")
 

@@ -16,7 +16,7 @@ import apache_beam as beam
 import pytest
 from tfx.dsl.components.base import base_beam_executor
 
-from components.columnar._defaults import choose, usable_machine
+from components.columnar._defaults import choose
 from components.columnar._workers import WorkerLost
 from components.columnar.executor import ColumnarBeamExecutor
 from spec.errors import InputError
@@ -135,16 +135,6 @@ GIB = 1 << 30
 def test_other_processes_only_where_each_has_enough_to_do(size, cores, memory, workers) -> None:
     expected = ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"] if workers else []
     assert choose(int(size * GIB), cores, memory * GIB) == expected
-
-
-def test_a_container_has_what_its_cgroup_leaves_it(tmp_path: pathlib.Path) -> None:
-    cores, memory = usable_machine(tmp_path)  # no such group
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    (tmp_path / "memory.max").write_text("max\n")
-    assert usable_machine(tmp_path) == (cores, memory)
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    (tmp_path / "memory.max").write_text(f"{GIB}\n")
-    assert usable_machine(tmp_path) == (1, GIB)
 
 
 @pytest.fixture(scope="module")
