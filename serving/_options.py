@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from serving._machine import most_workers
 from serving.images.urls import is_prefix
 from spec import environment as env
+from spec.machine import usable_machine
 
 _DESCRIPTION = """\
 Serves the releases of a model store over TF Serving's REST and gRPC, and the Open Inference Protocol (KServe, Triton). /docs
@@ -57,6 +58,8 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--tls-cert and --tls-key belong together; one of them is missing.")
     if options.tls_client_ca and not options.tls_cert:
         parser.error("--tls-client-ca asks clients for certificates within TLS: name --tls-cert and --tls-key too.")
+    if options.tf_threads is None:
+        options.tf_threads = max(1, usable_machine()[0] // options.workers)
     return options
 
 

@@ -18,6 +18,8 @@ import tensorflow as tf
 from conftest import wait_for
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from serving._options import parse_options
+
 ROW = {"fare": 0.0, "miles": 1.5, "area": 3, "company": "x", "hour": 4}
 BODY = {"instances": [ROW]}
 
@@ -236,6 +238,13 @@ def test_fail_fast_says_what_is_missing(tmp_path):
     code, said = run("--store", str(tmp_path), "--model", "taxi", "--rest-port", "0", "--grpc-port", "0", "--fail-fast")
     assert code == 2
     assert f"serving: --fail-fast: taxi: no release in {tmp_path}. `trainyard run taxi` makes one" in said
+
+
+def test_workers_share_the_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    for workers, threads in {1: 8, 2: 4, 3: 2, 16: 1}.items():
+        assert parse_options(["--store", "x", "--workers", str(workers)]).tf_threads == threads
+    assert parse_options(["--store", "x", "--workers", "2", "--tf-threads", "7"]).tf_threads == 7
 
 
 def test_help_and_bad_options(tmp_path):
