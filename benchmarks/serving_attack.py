@@ -31,7 +31,8 @@ _CLIENTS, _SECONDS = 8, 8.0
 
 def main() -> int:
     options = _options()
-    with server(options.store, [options.model]) as (rest, _):
+    with server(options.store, [options.model]) as running:
+        rest = running.rest
         head = f"POST /v1/models/{options.model}:predict HTTP/1.1\r\nHost: x\r\n".encode()
         attacks: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
             "none": contextlib.nullcontext,

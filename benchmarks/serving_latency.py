@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from spec import environment as env
 
@@ -76,21 +76,35 @@ def _asked(options: argparse.Namespace) -> Iterator[tuple[str, str | None]]:
     if options.rest:
         yield options.rest, options.grpc
         return
-    with server(options.store, options.model or ()) as addresses:
-        yield addresses
+    with server(options.store, options.model or ()) as running:
+        yield running.rest, running.grpc
+
+
+class Running(NamedTuple):
+    """A server: its addresses, and the id of its process."""
+
+    rest: str
+    grpc: str
+    pid: int
+
+    def predict(self, model: str) -> str:
+        """Where a model is asked for predictions."""
+        return f"http://{self.rest}/v1/models/{model}:predict"
 
 
 @contextmanager
-def server(store: str, models: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """A server on a store, that stops in the end: its REST and gRPC addresses.
+def server(store: str, models: Sequence[str], workers: int | None = None) -> Iterator[Running]:
+    """A server on a store, that stops in the end.
 
     Args:
         models: to serve; none: all that have a label.
+        workers: its processes; None: as many as it chooses.
     """
     with tempfile.TemporaryDirectory() as folder:
         ready = pathlib.Path(folder) / "ready.json"
         command = [sys.executable, "-m", "serving", "--store", store, "--fail-fast", "--ready-file", str(ready)]
         command += [part for model in models for part in ("--model", model)]
+        command += ["--workers", str(workers)] if workers else []
         process = subprocess.Popen([*command, "--rest-port", "0", "--grpc-port", "0"], stderr=subprocess.DEVNULL)
         try:
             while not ready.exists():
@@ -98,7 +112,7 @@ def server(store: str, models: Sequence[str]) -> Iterator[tuple[str, str]]:
                     raise SystemExit(f"the server ended with {process.returncode}; run it by hand: {' '.join(command)}")
                 time.sleep(0.1)
             ports = json.loads(ready.read_text())
-            yield f"127.0.0.1:{ports['rest']}", f"127.0.0.1:{ports['grpc']}"
+            yield Running(f"127.0.0.1:{ports['rest']}", f"127.0.0.1:{ports['grpc']}", process.pid)
         finally:
             process.terminate()
             process.wait()

@@ -17,8 +17,6 @@ import http.client
 import json
 import os
 import pathlib
-import re
-import shutil
 import signal
 import socket
 import statistics
@@ -30,8 +28,9 @@ from collections.abc import Iterator, Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from benchmarks.serving_latency import request_body
+from benchmarks.serving_latency import request_body, server
 from benchmarks.serving_peers import FOLDER, THREADS
+from benchmarks.serving_peers.wrk import Found, insist_on_wrk, load
 
 _PACKAGES = (
     "tensorflow==2.21.*",
@@ -47,35 +46,16 @@ _CLIENTS = (1, 8, 64, 256)
 _OURS = "trainyard"
 
 
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """What one round measured.
-
-    Attributes:
-        a_second: requests answered with 200.
-        p50: milliseconds.
-        p99: milliseconds.
-        failed: requests that were not.
-    """
-
-    a_second: float
-    p50: float
-    p99: float
-    failed: int
-
-
 def main() -> int:
     options = _options()
-    if shutil.which("wrk") is None:
-        print("serving_peers: wrk is not installed. apt-get install wrk", file=sys.stderr)
-        return 2
+    insist_on_wrk()
     python = _environment(options.environment)
     found: dict[str, dict[int, dict[str, Found]]] = {}
     for model in options.model:
         with contextlib.ExitStack() as stack:
-            _, ours = stack.enter_context(running_server(options.store, model, options.workers))
-            body = request_body(ours.removeprefix("http://").partition("/")[0], model)
-            urls = {_OURS: ours}
+            ours = stack.enter_context(server(options.store, [model], options.workers))
+            body = request_body(ours.rest, model)
+            urls = {_OURS: ours.predict(model)}
             saved_model = _saved_model(options.store, model)
             for name in options.peer:
                 urls[name] = stack.enter_context(_peer(name, python, saved_model, options.workers))
@@ -122,54 +102,6 @@ def _median(rounds: Sequence[Found]) -> Found:
         statistics.median(one.p99 for one in rounds),
         sum(one.failed for one in rounds),
     )
-
-
-def load(url: str, body: str, clients: int, seconds: int) -> Found:
-    """What `wrk` finds with so many connections in so many seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        script, said = pathlib.Path(folder, "ask.lua"), pathlib.Path(folder, "body")
-        said.write_text(body)
-        script.write_text(
-            f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
-            f'local file = io.open("{said}")\nwrk.body = file:read("*a")\nfile:close()\n'
-        )
-        command = [
-            "wrk",
-            "-t1",
-            f"-c{clients}",
-            f"-d{seconds}s",
-            "--timeout",
-            "30s",
-            "--latency",
-            "-s",
-            str(script),
-            url,
-        ]
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    failed = sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", told)))
-    failed += sum(int(n) for n in re.findall(r"(?:connect|read|write|timeout) (\d+)", told))
-    requests = float(re.findall(r"Requests/sec:\s+([\d.]+)", told)[0])
-    return Found(requests - failed / seconds, _milliseconds(told, "50%"), _milliseconds(told, "99%"), failed)
-
-
-def _milliseconds(told: str, share: str) -> float:
-    ((value, unit),) = re.findall(rf"^\s+{share}\s+([\d.]+)(us|ms|s)", told, re.MULTILINE)
-    return float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
-
-
-@contextlib.contextmanager
-def running_server(store: str, model: str, workers: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """The model server with one model: its process, and where to ask for predictions."""
-    with tempfile.TemporaryDirectory() as folder:
-        ready = pathlib.Path(folder, "ready.json")
-        command = [sys.executable, "-m", "serving", "--store", store, "--model", model, "--ready-file", str(ready)]
-        command += ["--workers", str(workers), "--rest-port", "0", "--grpc-port", "0", "--fail-fast"]
-        with _running(command, {}) as process:
-            while not ready.exists():
-                if process.poll() is not None:
-                    raise SystemExit(f"the server ended with {process.returncode}: {' '.join(command)}")
-                time.sleep(0.1)
-            yield process, f"http://127.0.0.1:{json.loads(ready.read_text())['rest']}/v1/models/{model}:predict"
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ import http.client
 import itertools
 import json
 import pathlib
-import shutil
 import sys
 import threading
 import time
@@ -23,23 +22,25 @@ import psutil
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from benchmarks.serving_latency import request_body
-from benchmarks.serving_peers.__main__ import load, running_server
+from benchmarks.serving_latency import request_body, server
+from benchmarks.serving_peers.wrk import insist_on_wrk, load
 
 _CLIENTS, _PART_SECONDS = 64, 10
 
 
 def main() -> int:
     options = _options()
-    if shutil.which("wrk") is None:
-        print("soak: wrk is not installed. apt-get install wrk", file=sys.stderr)
-        return 2
-    with running_server(options.store, options.model, options.workers) as (process, url):
-        body = request_body(url.removeprefix("http://").partition("/")[0], options.model)
+    insist_on_wrk()
+    with server(options.store, [options.model], options.workers) as running:
+        body, url, process = (
+            request_body(running.rest, options.model),
+            running.predict(options.model),
+            psutil.Process(running.pid),
+        )
         load(url, body, _CLIENTS, 5)
-        _soak(psutil.Process(process.pid), url, body, options.requests)
+        _soak(process, url, body, options.requests)
         if options.workers > 1:
-            _kill(psutil.Process(process.pid), url, body)
+            _kill(process, url, body)
     return 0
 
 
