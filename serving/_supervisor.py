@@ -12,8 +12,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 
-from prometheus_client import multiprocess
-
 from model_store import ModelStore
 from serving._announcing import CannotServeError, announce, insist_ready
 from serving.models.source import StoreSource
@@ -26,7 +24,7 @@ _log = logging.getLogger("serving")
 
 _LOOK_SECONDS = 0.5
 _LATE_SECONDS = 10.0
-_SHARED = "PROMETHEUS_MULTIPROC_DIR"  # read as soon as prometheus_client's metrics are imported: not before it is set
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"  # read once, as prometheus_client is imported
 
 
 async def supervise(
@@ -54,7 +52,10 @@ class _Supervisor:
     def __init__(
         self, options: argparse.Namespace, arguments: Sequence[str], listener: socket.socket, reserved: socket.socket
     ) -> None:
-        from serving.metrics import Metrics  # which needs _SHARED
+        # Not before _SHARED is set.
+        from prometheus_client import multiprocess
+
+        from serving.metrics import Metrics
 
         self._options = options
         self._listener = listener

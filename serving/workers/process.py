@@ -26,8 +26,10 @@ class WorkerProcess:
 
     Args:
         number: from 1.
-        command: what to run; the number and whether it is the first start are added to `how`.
-        how: what a worker is told of its place, beside that.
+        arguments: of the server's command line.
+        how: what a worker is told of its place, beside its number and whether this is its first start.
+        environment: variables besides this process's own.
+        descriptors: of files that it inherits.
         changed: called when it has reported something new, or has ended.
         gone: called with the process id of one that has ended.
     """
