@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from serving._machine import most_workers
 from serving.images.urls import is_prefix
+from serving.models.lane import LaneOptions
 from spec import environment as env
 from spec.machine import usable_machine
 
@@ -36,6 +37,7 @@ invalid, or with --fail-fast a model cannot be served); 1 anything else.
 """
 
 MIB = 1 << 20
+_LANE = LaneOptions()
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -132,7 +134,7 @@ def _add_speed(group: argparse._ArgumentGroup) -> None:
     add(
         "--threads",
         type=_count,
-        default=2,
+        default=_LANE.threads,
         metavar="N",
         help="threads of each model version: batches that run at once (default %(default)s)",
     )
@@ -146,15 +148,16 @@ def _add_speed(group: argparse._ArgumentGroup) -> None:
         "--max-batch-size",
         type=_of_model(_count),
         action="append",
-        default=[("", 32)],
+        default=[("", _LANE.max_batch_size)],
         metavar="[MODEL=]ROWS",
-        help="rows of several requests that run together, of all models or of one; 1: each request on its own (default 32)",
+        help="rows of several requests that run together, of all models or of one; 1: each request on its own "
+        f"(default {_LANE.max_batch_size})",
     )
     add(
         "--batch-timeout-micros",
         type=_of_model(_whole),
         action="append",
-        default=[("", 0)],
+        default=[("", _LANE.batch_timeout_micros)],
         metavar="[MODEL=]US",
         help="how long a batch waits for more requests, in microseconds (default 0: it takes those that wait already)",
     )
@@ -179,7 +182,7 @@ def _add_bounds(group: argparse._ArgumentGroup) -> None:
     add(
         "--max-rows",
         type=_count,
-        default=16_384,
+        default=_LANE.max_rows,
         metavar="N",
         help="rows of a request; one with more gets 400 (default %(default)s)",
     )
@@ -194,14 +197,14 @@ def _add_bounds(group: argparse._ArgumentGroup) -> None:
     add(
         "--max-in-flight",
         type=_count,
-        default=1024,
+        default=_LANE.max_in_flight,
         metavar="N",
         help="requests to a model version that run or wait; more get 429 (default %(default)s)",
     )
     add(
         "--queue-seconds",
         type=_positive,
-        default=30.0,
+        default=_LANE.seconds,
         metavar="S",
         help="how long a request may wait for a thread of its model version before it gets 429 (default %(default)s)",
     )

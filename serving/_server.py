@@ -61,15 +61,13 @@ class Host(Protocol):
     Attributes:
         source: what it serves.
         grpc_port: to bind; 0: any free one.
-        shares: whether other processes listen at its ports as well.
         begins_at_once: whether it takes requests before it has loaded anything; those wait, or are refused with the reason.
         poll_seconds: how often to ask the source.
-        shared: the folder that it shares with other processes at its ports; None: there are none.
+        shared: the folder that it shares with other processes at its ports; None: there are no others.
     """
 
     source: Source
     grpc_port: int
-    shares: bool
     begins_at_once: bool
     poll_seconds: float
     shared: pathlib.Path | None
@@ -77,7 +75,7 @@ class Host(Protocol):
     def began(self, manager: ModelManager, rest_port: int, grpc_port: int) -> None:
         """Each model has been tried once. Raises CannotServeError: that is not enough."""
 
-    async def accompany(self, manager: ModelManager, metrics: Metrics, stop: Stop) -> None:
+    async def accompany(self, manager: ModelManager, metrics: Metrics) -> None:
         """Runs beside the server until it is cancelled."""
 
     def ended(self) -> None:
@@ -116,7 +114,7 @@ class Alone:
         ready: called when each model has been tried once.
     """
 
-    shares, begins_at_once = False, True
+    begins_at_once = True
     shared: pathlib.Path | None = None
 
     def __init__(self, options: argparse.Namespace, ready: Callable[[], None]) -> None:
@@ -129,7 +127,7 @@ class Alone:
         insist_ready(self._options, manager.models().keys(), manager.why_not())
         announce(self._options, rest_port, grpc_port, manager.why_not())
 
-    async def accompany(self, manager: ModelManager, metrics: Metrics, stop: Stop) -> None:
+    async def accompany(self, manager: ModelManager, metrics: Metrics) -> None:
         return
 
     def ended(self) -> None:
@@ -170,7 +168,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket, host: Host
     loop.add_signal_handler(signal.SIGTERM, stop.ask, options.lame_duck_seconds)
     loop.add_signal_handler(signal.SIGINT, stop.ask, 0.0)
     manager.start(host.poll_seconds)
-    beside = [asyncio.create_task(one) for one in (connections.sweep(), host.accompany(manager, metrics, stop))]
+    beside = [asyncio.create_task(one) for one in (connections.sweep(), host.accompany(manager, metrics))]
     answering: asyncio.Task[None] | None = None
     try:
         if not host.begins_at_once:
@@ -196,8 +194,8 @@ async def serve(options: argparse.Namespace, listener: socket.socket, host: Host
 
 
 def _application(options: argparse.Namespace, metrics: Metrics, inference: Inference, aside: Aside) -> Application:
-    bodies = Bodies(metrics, aside, int(options.max_request_mb * MIB))
-    images = Images(options.image_urls, int(options.max_request_mb * MIB))
+    max_bytes = int(options.max_request_mb * MIB)
+    bodies, images = Bodies(metrics, aside, max_bytes), Images(options.image_urls, max_bytes)
     cache = AnswerCache(int(options.answer_cache_mb * MIB), metrics) if options.answer_cache_mb else None
     tf_serving = TfServingApi(inference, bodies, aside, images, cache)
     open_inference = OpenInferenceApi(inference, bodies, aside)
@@ -232,7 +230,10 @@ def _grpc_server(
         interceptors=access.interceptors(),
         maximum_concurrent_rpcs=options.max_in_flight,
         options=[
-            ("grpc.so_reuseport", int(host.shares)),  # otherwise a second server would silently share the port
+            (
+                "grpc.so_reuseport",
+                int(host.shared is not None),
+            ),  # otherwise a second server would silently share the port
             ("grpc.max_receive_message_length", int(options.max_request_mb * MIB)),
             ("grpc.max_send_message_length", -1),
             ("grpc.server_handshake_timeout_ms", int(options.silence_seconds * 1000)),

@@ -26,13 +26,11 @@ from spec import exit_codes
 from spec.errors import InputError
 
 if TYPE_CHECKING:
-    from serving._server import Stop
     from serving.metrics import Metrics
     from serving.models.manager import ModelManager
 
 _POLL_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
-_FLUSH_SECONDS = 1.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -121,11 +119,10 @@ class Worker:
         shared: the folder that all workers share.
     """
 
-    shares = True
     poll_seconds = _POLL_SECONDS
 
-    def __init__(self, told: int, reports: int, grpc_port: int, first: bool, shared: pathlib.Path | None) -> None:
-        self.shared = shared
+    def __init__(self, told: int, reports: int, grpc_port: int, first: bool, shared: pathlib.Path) -> None:
+        self.shared: pathlib.Path | None = shared
         self._staged = StagedSource()
         self.source: Source = self._staged
         self.grpc_port, self.begins_at_once = grpc_port, first
@@ -137,7 +134,7 @@ class Worker:
     def began(self, manager: ModelManager, rest_port: int, grpc_port: int) -> None:
         self._began = True
 
-    async def accompany(self, manager: ModelManager, metrics: Metrics, stop: Stop) -> None:
+    async def accompany(self, manager: ModelManager, metrics: Metrics) -> None:
         """Reports what is new at once, and that it is alive every second."""
         last, said_at = Report(), 0.0
         clock = asyncio.get_running_loop().time

@@ -15,6 +15,11 @@ from spec.pictures import too_large
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
 
+def size_of(arrays: Arrays) -> int:
+    """Bytes of tensors; of texts, those of their places alone."""
+    return sum(one.nbytes for one in arrays.values())
+
+
 def by_input(given: Mapping[str, Any], inputs: Mapping[str, TensorInfo], where: str) -> dict[str, Any]:
     """Renames columns from their own names to those that TensorFlow accepts; a request may use either.
 

@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import hashlib
 
+from serving.codec.tensors import size_of
 from serving.metrics import Metrics
 from serving.models.answers import Part
 
@@ -32,8 +33,7 @@ class Kept:
 
     @property
     def nbytes(self) -> int:
-        arrays = (*self.part.inputs.values(), *self.part.outputs.values())
-        return len(self.body) + sum(one.nbytes for one in arrays) + _OVERHEAD_BYTES
+        return len(self.body) + size_of(self.part.inputs) + size_of(self.part.outputs) + _OVERHEAD_BYTES
 
 
 class AnswerCache:

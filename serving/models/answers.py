@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from serving.codec.encoding import by_class, encode_rows, is_finite, list_rows
-from serving.codec.tensors import Arrays
+from serving.codec.tensors import Arrays, size_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Batch:
     @functools.cached_property
     def row_bytes(self) -> int:
         """Of a row's answer."""
-        return sum(one.nbytes for one in self.outputs.values()) // max(1, self.rows)
+        return size_of(self.outputs) // max(1, self.rows)
 
     @functools.cached_property
     def finite(self) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from serving.codec.decoding import raise_unknown
 from serving.codec.signature import TensorInfo
-from serving.codec.tensors import Arrays, by_input, show
+from serving.codec.tensors import Arrays, by_input, show, size_of
 from serving.errors import BadRequestError
+from serving.http.aside import Aside
 from serving.inference.inference import Call, Request
 from serving.inference.versions import version_number
 from serving.models.servable import Signature
@@ -83,12 +84,29 @@ class InferRequest:
         return {name: outputs[name] for name in self.outputs} if self.outputs else outputs
 
 
-def checked(call: Call, request: InferRequest) -> tuple[Signature, Arrays]:
-    """Which signature of a version is asked, and its tensors as it takes them.
+_Request = TypeVar("_Request", bound=InferRequest)
+_Answer = TypeVar("_Answer")
+Write = Callable[[str, int, _Request, Arrays], _Answer]
+
+
+async def inferred(call: Call, aside: Aside, request: _Request, size: int, write: Write[_Request, _Answer]) -> _Answer:
+    """Answers an infer request.
+
+    Args:
+        size: of what the request came in, in bytes.
+        write: makes the answer of the model's name, its version, the request and the outputs that it wants.
 
     Raises:
         BadRequestError: there is no such signature or output, or a tensor does not fit.
     """
+    signature, arrays = await aside.run(size, lambda: _checked(call, request))
+    outputs = request.chosen(await call.run(signature, arrays))
+    servable = call.servable
+    return await aside.run(size_of(outputs), lambda: write(servable.model, servable.version, request, outputs))
+
+
+def _checked(call: Call, request: InferRequest) -> tuple[Signature, Arrays]:
+    """Which signature of a version is asked, and its tensors as it takes them."""
     signature = call.servable.signature(request.signature_name)
     if unknown := [name for name in request.outputs if name not in signature.outputs]:
         raise BadRequestError(f"outputs: there is no output {unknown[0]!r}. Known: {', '.join(signature.outputs)}")

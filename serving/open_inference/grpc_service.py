@@ -8,10 +8,10 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from serving.errors import ServingError
 from serving.http.aside import Aside
-from serving.inference.inference import Call, Inference
+from serving.inference.inference import Inference
 from serving.open_inference import _messages
 from serving.open_inference._metadata import model_metadata, server_metadata
-from serving.open_inference._requests import InferRequest, checked, version_of
+from serving.open_inference._requests import inferred, version_of
 from serving.rpc.answered import Context, answered
 from serving.rpc.methods import Methods
 
@@ -64,18 +64,11 @@ class GRPCInferenceService(service_pb2_grpc.GRPCInferenceServiceServicer):  # ty
             self._inference.accept()
             infer = _messages.parse(request)
             asked = infer.to(request_id, "grpc", request.model_name, version_of(request.model_version))
-            return await self._inference.answer(asked, lambda call: self._answer(call, infer, request.ByteSize()))
+            return await self._inference.answer(
+                asked, lambda call: inferred(call, self._aside, infer, request.ByteSize(), _messages.answer)
+            )
 
         return await answered(context, f"infer of {request.model_name}", answer, request.id)
-
-    async def _answer(self, call: Call, infer: InferRequest, size: int) -> service_pb2.ModelInferResponse:
-        signature, arrays = await self._aside.run(size, lambda: checked(call, infer))
-        outputs = infer.chosen(await call.run(signature, arrays))
-        answered_size = sum(one.nbytes for one in outputs.values())
-        servable = call.servable
-        return await self._aside.run(
-            answered_size, lambda: _messages.answer(servable.model, servable.version, infer, outputs)
-        )
 
 
 def add_service(methods: Methods, inference: Inference, aside: Aside) -> None:

@@ -12,11 +12,11 @@ from serving.errors import NotReadyError, ServingError
 from serving.http.aside import Aside
 from serving.http.bodies import Bodies
 from serving.http.responses import json_response, refusal
-from serving.inference.inference import Call, Inference
+from serving.inference.inference import Inference
 from serving.inference.request_ids import HEADER, request_id
 from serving.open_inference import _json
 from serving.open_inference._metadata import model_metadata, server_metadata
-from serving.open_inference._requests import checked, version_of
+from serving.open_inference._requests import inferred, version_of
 
 _Handler = Callable[[Request], Awaitable[Response]]
 
@@ -75,17 +75,12 @@ class OpenInferenceApi:
             infer = await self._aside.run(len(body), lambda: _json.parse(body, length))
             request.state.id = request_id(request.headers.get(HEADER) or infer.id)
             asked = infer.to(request.state.id, "rest", model, version)
-            answer, split = await self._inference.answer(asked, lambda call: self._answer(call, infer, len(body)))
+            answer, split = await self._inference.answer(
+                asked, lambda call: inferred(call, self._aside, infer, len(body), _json.answer)
+            )
         if split is None:
             return Response(answer, media_type="application/json")
         return Response(answer, headers={_json.HEADER_LENGTH: str(split)}, media_type="application/octet-stream")
-
-    async def _answer(self, call: Call, infer: _json.JsonRequest, size: int) -> tuple[bytes, int | None]:
-        signature, arrays = await self._aside.run(size, lambda: checked(call, infer))
-        outputs = infer.chosen(await call.run(signature, arrays))
-        answered = sum(one.nbytes for one in outputs.values())
-        servable = call.servable
-        return await self._aside.run(answered, lambda: _json.answer(servable.model, servable.version, infer, outputs))
 
 
 def _route(path: str, handler: _Handler, method: str = "GET") -> Route:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
-from collections.abc import Awaitable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -25,7 +25,7 @@ from tensorflow_serving.apis import (
 
 from serving.codec.decoding import raise_unknown
 from serving.codec.protos import examples_of, to_array, to_proto
-from serving.codec.tensors import Arrays, by_input
+from serving.codec.tensors import Arrays, by_input, size_of
 from serving.errors import BadRequestError, UnsupportedError
 from serving.http.aside import Aside
 from serving.inference.inference import METADATA, Call, Inference, Request, Work
@@ -52,30 +52,19 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         async def answer(call: Call) -> predict_pb2.PredictResponse:
             signature, arrays = await self._aside.run(request.ByteSize(), lambda: _asked(call, request))
             outputs = await call.run(signature, arrays)
-            size = sum(one.nbytes for one in outputs.values())
-            return await self._aside.run(size, lambda: _predicted(call, request, signature, outputs))
+            return await self._aside.run(size_of(outputs), lambda: _predicted(call, request, signature, outputs))
 
         return await self._answer("predict", request.model_spec, context, answer)
 
     async def Classify(
         self, request: classification_pb2.ClassificationRequest, context: Context
     ) -> classification_pb2.ClassificationResponse:
-        async def answer(call: Call) -> classification_pb2.ClassificationResponse:
-            examples = await self._examples(request)
-            result = await _classify(call, request.model_spec.signature_name, examples)
-            return classification_pb2.ClassificationResponse(model_spec=_spec(call, request.model_spec), result=result)
-
-        return await self._answer(CLASSIFY, request.model_spec, context, answer)
+        return await self._of_examples(CLASSIFY, request, context, _classify, classification_pb2.ClassificationResponse)
 
     async def Regress(
         self, request: regression_pb2.RegressionRequest, context: Context
     ) -> regression_pb2.RegressionResponse:
-        async def answer(call: Call) -> regression_pb2.RegressionResponse:
-            examples = await self._examples(request)
-            result = await _regress(call, request.model_spec.signature_name, examples)
-            return regression_pb2.RegressionResponse(model_spec=_spec(call, request.model_spec), result=result)
-
-        return await self._answer(REGRESS, request.model_spec, context, answer)
+        return await self._of_examples(REGRESS, request, context, _regress, regression_pb2.RegressionResponse)
 
     async def MultiInference(
         self, request: inference_pb2.MultiInferenceRequest, context: Context
@@ -110,6 +99,20 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
             return response
 
         return await self._answer(METADATA, request.model_spec, context, answer)
+
+    async def _of_examples(
+        self,
+        method: str,
+        request: Any,
+        context: Context,
+        ask: Callable[[Call, str, np.ndarray[Any, Any]], Awaitable[Any]],
+        response: Callable[..., _Response],
+    ) -> _Response:
+        async def answer(call: Call) -> _Response:
+            result = await ask(call, request.model_spec.signature_name, await self._examples(request))
+            return response(model_spec=_spec(call, request.model_spec), result=result)
+
+        return await self._answer(method, request.model_spec, context, answer)
 
     async def _examples(self, request: Any) -> np.ndarray[Any, Any]:
         return await self._aside.run(request.ByteSize(), lambda: examples_of(request.input))
@@ -178,9 +181,8 @@ def _asked(call: Call, request: predict_pb2.PredictRequest) -> tuple[Signature, 
             f"output_filter: there is no output {sorted(unknown)[0]!r}. Known: {', '.join(signature.outputs)}"
         )
     given = by_input(request.inputs, signature.inputs, "inputs")
-    if (
-        unknown := given.keys() - signature.inputs.keys()
-    ):  # before any is read: a small message may name many large tensors
+    # Before any is read: a small message may name many large tensors.
+    if unknown := given.keys() - signature.inputs.keys():
         raise_unknown(unknown, signature.inputs, "inputs")
     return signature, call.servable.checked(signature, {name: to_array(name, proto) for name, proto in given.items()})
 

@@ -14,7 +14,7 @@ from serving.codec.encoding import encode_classify, encode_columns, encode_regre
 from serving.codec.examples import decode_examples
 from serving.codec.explanations import explanations
 from serving.codec.forms import decode_form, is_form, parse_form, signature_name
-from serving.codec.tensors import Arrays, show
+from serving.codec.tensors import show, size_of
 from serving.errors import BadRequestError, NotFoundError, ServingError
 from serving.http.aside import Aside
 from serving.http.bodies import Bodies
@@ -142,7 +142,7 @@ class TfServingApi:
             outputs = await call.run(signature, call.servable.checked(signature, columns))
         except BadRequestError as error:
             raise BadRequestError(f"{error}{hint_at_base64(columns)}") from None
-        return await self._aside.run(_bytes(outputs), lambda: encode_columns(outputs, classes))
+        return await self._aside.run(size_of(outputs), lambda: encode_columns(outputs, classes))
 
     async def _by_row(
         self, call: Call, signature: Signature, instances: list[Any], classes: tuple[str, ...], explain: bool
@@ -174,10 +174,6 @@ class TfServingApi:
             for name, model in sorted(self._inference.manager.models().items())
         ]
         return json_response({"models": found})
-
-
-def _bytes(outputs: Arrays) -> int:
-    return sum(one.nbytes for one in outputs.values())
 
 
 def _asked_classes(call: Call, document: dict[str, Any]) -> tuple[str, ...]:
