@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from components import border, lazy_imports
 from spec import environment as env
 from spec.errors import InputError
+from spec.repeating import repeating
 from spec.words import one_line
 
 if TYPE_CHECKING:
@@ -92,27 +93,17 @@ def take(study: Study, job: Job, attempt: Callable[[optuna.Trial], None]) -> int
     return ended
 
 
-@contextlib.contextmanager
-def _beating(study: Study, trial: optuna.Trial) -> Iterator[None]:
+def _beating(study: Study, trial: optuna.Trial) -> contextlib.AbstractContextManager[None]:
     """Lets the machine that keeps the trials know that this process lives, however long an epoch takes."""
-    done = threading.Event()
+    counts = itertools.count(1)
 
     def beat() -> None:
-        count = 0
-        while not done.wait(BEAT_S):
-            count += 1
-            try:
-                study.beat(trial.number, count)
-            except Exception as error:  # the trial was given up, or nobody answers: what trains will find out
-                _log.warning("trial %d: %s", trial.number, error)
+        try:
+            study.beat(trial.number, next(counts))
+        except Exception as error:  # the trial was given up, or nobody answers: what trains will find out
+            _log.warning("trial %d: %s", trial.number, error)
 
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return repeating(beat, BEAT_S)
 
 
 def _try(study: Any, trial: Any, material: Any, config: Any, devices: Any, job: Any) -> None:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +33,7 @@ from pipelines.queue.rows import has_bytes
 from pipelines.queue.settings import Settings
 from spec import exit_codes, home
 from spec.errors import InputError, TryAgainError, machine_trouble
+from spec.repeating import repeating
 from spec.words import one_line
 
 _MOST_ITEMS = 64
@@ -85,7 +86,7 @@ class Consumer:
         started = time.monotonic()
         self._at_hand = {one.key: one for one in taken}
         try:
-            with self._kept(taken):
+            with repeating(lambda: self._keep(taken), LEASE_S / 3):
                 self._work(taken)
         finally:  # the queue or a store is away, which is no item's fault
             for one in self._at_hand.values():
@@ -181,23 +182,10 @@ class Consumer:
         del self._at_hand[delivery.key]
         self._say({"failed": delivery.key, "reason": reason})
 
-    @contextlib.contextmanager
-    def _kept(self, taken: Sequence[Delivery]) -> Iterator[None]:
-        """Gives the queue signs of life while the body runs."""
-        ended = threading.Event()
-
-        def keep() -> None:
-            while not ended.wait(LEASE_S / 3):
-                with contextlib.suppress(TryAgainError, InputError):  # the next question to the queue will say
-                    self._queue.keep(taken)
-
-        thread = threading.Thread(target=keep, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+    def _keep(self, taken: Sequence[Delivery]) -> None:
+        """Gives the queue a sign of life."""
+        with contextlib.suppress(TryAgainError, InputError):  # the next question to the queue will say
+            self._queue.keep(taken)
 
 
 def _name(item: Item) -> str:

@@ -82,15 +82,17 @@ def run_pipeline(
     changed(result)
     outputs: Outputs = {}
     blocked: set[str] = set()
+    tells = {"trainyard.workload": result.workload, "trainyard.run_id": result.run_id}
     for node in nodes:
         node_id = node.pipeline_node.node_info.id
         if blocked.intersection(node.pipeline_node.upstream_nodes):
             blocked.add(node_id)
             continue
         try:
-            outputs[node_id] = _run_node(
-                node.pipeline_node, pipeline, config, site, result.component(node_id), changed, result
-            )
+            with tracing.span(node_id, **tells) as span:
+                component = result.component(node_id)
+                outputs[node_id] = _run_node(node.pipeline_node, pipeline, config, site, component, changed, result)
+                span.tell({"trainyard.cached": component.cached})
         except BaseException as error:
             _fail(result, node_id, error)
             blocked.add(node_id)
@@ -126,23 +128,6 @@ def _needed(pipeline: pipeline_pb2.Pipeline, until: Sequence[str]) -> list[Any]:
 
 
 def _run_node(
-    node: pipeline_pb2.PipelineNode,
-    pipeline: pipeline_pb2.Pipeline,
-    config: Any,
-    site: Site,
-    component: ComponentResult,
-    changed: Changed,
-    result: RunResult,
-) -> dict[str, Any]:
-    with tracing.span(
-        component.id, **{"trainyard.workload": result.workload, "trainyard.run_id": result.run_id}
-    ) as span:
-        outputs = _launch(node, pipeline, config, site, component, changed, result)
-        span.tell({"trainyard.cached": component.cached})
-    return outputs
-
-
-def _launch(
     node: pipeline_pb2.PipelineNode,
     pipeline: pipeline_pb2.Pipeline,
     config: Any,
