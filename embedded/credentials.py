@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.settings import USER, Paths
+from spec.private_files import write_private
 
 KEYS = ("jwt", "fernet", "session")
 
@@ -64,20 +64,6 @@ def close_off(paths: Paths) -> list[Path]:
     for file in opened:
         file.chmod(0o600)
     return opened
-
-
-def write_private(path: Path, text: str) -> None:
-    """Atomically writes a file that only its owner can read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    # Created with these permissions, so that nobody can read it even for an instant.
-    try:
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
 
 
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, str]:

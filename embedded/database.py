@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded.credentials import write_private
 from embedded.settings import Paths
 from spec import environment as env
+from spec.private_files import write_private
 from spec.words import one_line
 
 SQLITE = "sqlite"

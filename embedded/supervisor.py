@@ -15,7 +15,7 @@ from typing import Any
 
 import storage
 from embedded import health
-from embedded.credentials import close_off, load_secrets, write_private
+from embedded.credentials import close_off, load_secrets
 from embedded.database import Database, choose, remember
 from embedded.environment import airflow_environment, process_environment
 from embedded.migration import Migration
@@ -32,6 +32,7 @@ from embedded.processes import (
 from embedded.settings import Paths, Ports
 from spec import environment as env
 from spec import home
+from spec.private_files import write_private
 
 AIRFLOW_COMMANDS = {
     "api-server": ("api-server",),

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pathlib
 import secrets
-import tempfile
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spec.errors import InputError
-from spec.private_files import read_private
+from spec.private_files import read_private, write_private
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,62}"
 """A pattern for the whole name. It stands in the access log."""
@@ -82,14 +80,4 @@ def read_keys(path: pathlib.Path) -> tuple[ApiKey, ...]:
 
 def write_keys(path: pathlib.Path, keys: Iterable[ApiKey]) -> None:
     """Replaces the file in one step; only its owner may read it, from its first byte."""
-    text = json.dumps({"keys": [one.model_dump(exclude_none=True) for one in keys]}, indent=1)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        pathlib.Path(aside).replace(path)
-    except OSError:
-        pathlib.Path(aside).unlink(missing_ok=True)
-        raise
+    write_private(path, json.dumps({"keys": [one.model_dump(exclude_none=True) for one in keys]}, indent=1) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import stat
+import tempfile
 
 from spec.errors import InputError
 
@@ -41,3 +42,18 @@ def insist_private(path: pathlib.Path, found: os.stat_result) -> None:
         whom = "others" if open_to & 0o007 else "its group"
         mode = stat.S_IMODE(found.st_mode)
         raise InputError(f"is open to {whom} (mode {mode:03o}). Mend it: chmod 600 {path}", file=path)
+
+
+def write_private(path: pathlib.Path, text: str) -> None:
+    """Replaces a file in one step, and makes its folder where there is none; only its owner may read it, from its first byte."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        pathlib.Path(aside).replace(path)
+    except OSError:
+        pathlib.Path(aside).unlink(missing_ok=True)
+        raise

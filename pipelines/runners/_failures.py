@@ -30,6 +30,13 @@ def describe(node_id: str, error: BaseException) -> tuple[str, int]:
     return f"{node_id}: {type(error).__name__}: {message} ({where})", exit_codes.MAY_RETRY
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether the error is a gate's refusal, rather than a failure of the gate."""
+    from components.gates import GateFailed
+
+    return any(isinstance(one, GateFailed) for one in chain(error))
+
+
 def chain(error: BaseException | None) -> Iterator[BaseException]:
     """An exception and its causes: Beam and TFX wrap what executors raise."""
     while error is not None:

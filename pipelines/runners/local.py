@@ -18,7 +18,7 @@ from tfx.proto.orchestration import pipeline_pb2
 import tracing
 from components import prepared, progress, searched
 from components.artifacts import ROWS_IN, ROWS_OUT
-from components.gates import GateFailed, GateResult, Severity
+from components.gates import GateResult, Severity
 from components.graph import Site
 from components.ingestion.quarantine import QUARANTINE_FILE, ROWS_QUARANTINED, ROWS_UNLABELLED
 from pipelines.metadata import upkeep
@@ -96,7 +96,7 @@ def run_pipeline(
         except BaseException as error:
             _fail(result, node_id, error)
             blocked.add(node_id)
-            if not _is_refusal(error):
+            if not _failures.is_refusal(error):
                 break
         finally:
             result.seconds = round(time.monotonic() - started, 3)
@@ -181,11 +181,6 @@ def _fail(result: RunResult, node_id: str, error: BaseException) -> None:
     if result.error and code == result.exit_code:
         message = f"{result.error.rstrip('.')}. Also: {message}"  # a second gate that refused
     result.error, result.exit_code = message, code
-
-
-def _is_refusal(error: BaseException) -> bool:
-    """Whether the error is a gate's refusal, rather than a failure of the gate."""
-    return any(isinstance(one, GateFailed) for one in _failures.chain(error))
 
 
 def _harvest(result: RunResult, outputs: Outputs) -> None:

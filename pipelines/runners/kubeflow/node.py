@@ -174,7 +174,7 @@ def _run_all(
             traceback.print_exc()
             failures.append(_told(node, error, options))
             blocked.add(node.id)
-            if not _is_refusal(error):
+            if not _failures.is_refusal(error):
                 break
         else:
             made[node.id] = ended.outputs
@@ -218,12 +218,6 @@ def _in_one_line(messages: Sequence[str]) -> str:
     return ". Also: ".join([*(message.rstrip(".") for message in messages[:-1]), messages[-1]])
 
 
-def _is_refusal(error: BaseException) -> bool:
-    from components.gates import GateFailed
-
-    return any(isinstance(one, GateFailed) for one in _failures.chain(error))
-
-
 def _note(earlier: RunExecutions, message: str) -> None:
     try:
         earlier.set_never_retry(message)
@@ -251,7 +245,7 @@ def _where_the_evidence_is(node: _Node, options: argparse.Namespace, error: Base
     from components.gates import evidence_directory
     from pipelines.runners.kubeflow import spec
 
-    if not _is_refusal(error):
+    if not _failures.is_refusal(error):
         return ""
     folder = evidence_directory("", options.run_id, node.id).as_posix()
     return f" What the gate found is in {spec.pipeline_root(node.part)}/{folder}"
